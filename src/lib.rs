@@ -1,0 +1,6 @@
+//! Portcullis: a CI gatekeeper for code that must prove itself on a real Kubernetes cluster.
+//!
+//! `domain ← ports ← {store, adapters} ← reconcile ← app ← cli`; `web` sees domain, ports and store.
+
+pub mod domain;
+pub mod ports;

@@ -1,0 +1,74 @@
+//! One execution of a suite on one cluster. Attempts are never overwritten: a retry is a new attempt.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AttemptId, ClusterId, RunId};
+use super::names::SuiteName;
+use super::progress::Progress;
+use super::verdict::Evidence;
+
+/// An attempt as stored. Moved only by `execute`.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub id: AttemptId,
+    pub run: RunId,
+    pub cluster: ClusterId,
+    pub suite: SuiteName,
+    /// Counts from 1 within the suite and run.
+    pub number: u32,
+    pub state: AttemptState,
+    pub generation: i64,
+    pub progress: Progress,
+    /// Why the container is being stopped before its own end.
+    pub stop: Option<StopReason>,
+    /// When the stop was first asked for; the kill follows after the suite's grace.
+    pub stop_at: Option<Timestamp>,
+    /// What the attempt showed, once done.
+    pub evidence: Option<Evidence>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How far an attempt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// The row exists; no container was asked for.
+    Waiting,
+    /// The container was asked to start: it may exist, run, or have ended.
+    Running,
+    /// The container ended; logs and reports are being copied out.
+    Collecting,
+    /// Evidence is fixed and the container is gone or about to be removed.
+    Done,
+}
+
+impl AttemptState {
+    /// The states from which this one may be reached.
+    pub fn predecessors(self) -> &'static [AttemptState] {
+        match self {
+            AttemptState::Waiting => &[],
+            AttemptState::Running => &[AttemptState::Waiting],
+            AttemptState::Collecting => &[AttemptState::Running],
+            AttemptState::Done => &[AttemptState::Waiting, AttemptState::Running, AttemptState::Collecting],
+        }
+    }
+}
+
+/// Why a running attempt is stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The run was cancelled.
+    Cancelled,
+    /// It ran longer than the suite's time-out.
+    TimedOut,
+    /// It printed nothing for longer than the suite allows.
+    Stalled,
+    /// It wrote more to its disk than the suite's limit.
+    DiskFull,
+    /// Its cluster was lost underneath it.
+    ClusterLost,
+}

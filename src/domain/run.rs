@@ -1,0 +1,106 @@
+//! One passage through the gate: what was asked, of which commits, and how far it is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::gate::Gate;
+use super::ids::RunId;
+use super::names::{RepoName, Sha, SuiteName};
+use super::suite::Suite;
+use super::verdict::Verdict;
+
+/// A run as stored. Its verdict is fixed once, by `conclude`.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: RunId,
+    pub repo: RepoName,
+    /// The pull request, absent for runs on a branch.
+    pub pr: Option<u64>,
+    /// The commit that statuses are posted on.
+    pub head: Sha,
+    /// The commit whose gate policy holds and whose state the cluster starts from.
+    pub base: Sha,
+    /// The commit that is tested: the merge of head into base, or the head itself.
+    pub tested: Sha,
+    pub trigger: Trigger,
+    /// Who caused it, as GitHub names them.
+    pub actor: String,
+    pub state: RunState,
+    /// Counts state changes; a change made on stale sight does not apply.
+    pub generation: i64,
+    pub gate: Gate,
+    pub cancel: Option<CancelReason>,
+    pub verdict: Option<Verdict>,
+    /// Why the run as a whole ended as it did, where that is not the suites' own doing.
+    pub message: Option<String>,
+    pub created_at: Timestamp,
+    pub admitted_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Why a run exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    Label,
+    Push,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Accepted; nothing was started.
+    Queued,
+    /// Admitted: it holds a place within capacity and may own a cluster.
+    Active,
+    /// Its verdict is fixed for ever and no attempt is live. Its cluster may still be on its way out.
+    Finished,
+}
+
+impl RunState {
+    /// The states from which this one may be reached.
+    pub fn predecessors(self) -> &'static [RunState] {
+        match self {
+            RunState::Queued => &[],
+            RunState::Active => &[RunState::Queued],
+            RunState::Finished => &[RunState::Queued, RunState::Active],
+        }
+    }
+}
+
+/// Why a run is being stopped, weakest first: a stronger reason replaces a weaker one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    Unlabelled,
+    Superseded,
+    Closed,
+}
+
+impl CancelReason {
+    /// What a status says of it.
+    pub fn text(self) -> &'static str {
+        match self {
+            CancelReason::Unlabelled => "cancelled: the label was taken off",
+            CancelReason::Superseded => "cancelled: a newer commit replaced this one",
+            CancelReason::Closed => "cancelled: the pull request was closed",
+        }
+    }
+}
+
+/// One suite of a run with what it came to.
+#[derive(Debug, Clone)]
+pub struct RunSuite {
+    pub name: SuiteName,
+    pub suite: Suite,
+    /// Fixed once by `conclude`, from the suite's attempts.
+    pub conclusion: Option<Conclusion>,
+}
+
+/// What a suite came to, in the words of its commit status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conclusion {
+    pub verdict: Verdict,
+    pub description: String,
+}

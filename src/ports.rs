@@ -1,0 +1,321 @@
+//! What the product needs from outside, in its own words. Adapters translate; reconcilers see only this file.
+//! Errors are named by what the caller does next.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::cluster::ClusterPlan;
+use crate::domain::ids::{AttemptId, ClusterId, RunId};
+use crate::domain::names::{RepoName, Sha, SuiteName};
+use crate::domain::progress::Progress;
+use crate::domain::status::CommitStatus;
+use crate::domain::suite::Suite;
+
+/// Everything outside, as the composition root hands it to the reconcilers.
+#[derive(Clone)]
+pub struct Ports {
+    pub forge: Arc<dyn Forge>,
+    pub provider: Arc<dyn ClusterProvider>,
+    pub kubernetes: Arc<dyn Kubernetes>,
+    pub executor: Arc<dyn SuiteExecutor>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The only source of time.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// Where code and statuses live: GitHub.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    async fn pull_request(&self, repo: &RepoName, number: u64) -> Result<PullRequest, ForgeError>;
+
+    /// What a user may do in the repository. Somebody without any access has [`Permission::None`].
+    async fn permission(&self, repo: &RepoName, login: &str) -> Result<Permission, ForgeError>;
+
+    /// A file of at most 1 MiB at a commit; `None` where the commit has no such file.
+    async fn file(&self, repo: &RepoName, sha: &Sha, path: &str) -> Result<Option<Vec<u8>>, ForgeError>;
+
+    /// Writes the commit's files as a gzipped tar to `into`, replacing it only when complete. Refuses more than `max_bytes`.
+    async fn archive(&self, repo: &RepoName, sha: &Sha, into: &Path, max_bytes: u64) -> Result<(), ForgeError>;
+
+    /// Posts a commit status. Posting the same twice adds a line to GitHub's history and changes nothing else.
+    async fn set_status(&self, status: &CommitStatus) -> Result<(), ForgeError>;
+}
+
+/// A pull request as far as the gate cares.
+#[derive(Debug, Clone)]
+pub struct PullRequest {
+    pub number: u64,
+    pub is_open: bool,
+    pub is_draft: bool,
+    pub author: String,
+    pub head: Sha,
+    pub base: Sha,
+    pub base_ref: String,
+    pub labels: Vec<String>,
+    pub mergeability: Mergeability,
+}
+
+/// What GitHub says of merging head into base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mergeability {
+    /// The test merge's commit.
+    Merges(Sha),
+    Conflicts,
+    /// GitHub has not computed it yet; ask again shortly.
+    Unknown,
+}
+
+/// A user's role in a repository, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    None,
+    Read,
+    Write,
+    Admin,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// The thing is gone or was never visible to us. Asking again does not help.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// Credentials are missing, wrong or too weak. An operator must act.
+    #[error("forbidden: {0}")]
+    Forbidden(String),
+    /// Ask again after this.
+    #[error("rate limited until {until}")]
+    RateLimited { until: Timestamp },
+    /// GitHub refuses the request as such. Asking again does not help.
+    #[error("rejected: {0}")]
+    Rejected(String),
+    /// Network trouble or a server error. Ask again with back-off.
+    #[error("GitHub did not answer as it should")]
+    Transient(#[source] anyhow::Error),
+}
+
+/// Makes and destroys clusters. Every method may be called again after a crash at any point.
+#[async_trait]
+pub trait ClusterProvider: Send + Sync {
+    /// Whether clusters can be made at all right now.
+    async fn check(&self) -> Result<(), ProviderError>;
+
+    /// Creates what is missing of the cluster. Returns before it is ready.
+    async fn ensure(&self, cluster: &ClusterSpec) -> Result<(), ProviderError>;
+
+    /// Whether what `ensure` created still runs.
+    async fn observe(&self, cluster: ClusterId) -> Result<ClusterHealth, ProviderError>;
+
+    /// How to reach the API server; `None` until the cluster has written its credentials.
+    async fn access(&self, cluster: ClusterId, from: Audience) -> Result<Option<ClusterAccess>, ProviderError>;
+
+    /// The nodes' own logs, newest lines last, at most 64 KiB.
+    async fn diagnose(&self, cluster: ClusterId) -> Result<String, ProviderError>;
+
+    /// Removes everything labelled with the cluster and verifies it by listing. "Already gone" is success.
+    async fn destroy(&self, cluster: ClusterId) -> Result<(), ProviderError>;
+
+    /// Clusters of this instance of which anything still exists. What lacks our instance label is never listed.
+    async fn list(&self) -> Result<Vec<ClusterId>, ProviderError>;
+}
+
+/// What `ensure` needs to know.
+#[derive(Debug, Clone)]
+pub struct ClusterSpec {
+    pub id: ClusterId,
+    pub run: RunId,
+    pub plan: ClusterPlan,
+    pub expires_at: Timestamp,
+}
+
+/// What became of a cluster's machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterHealth {
+    /// All machines run.
+    Up,
+    /// A machine is missing or has ended; the text says which and why.
+    Down(String),
+}
+
+/// Who wants to reach the API server: the addresses differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// This process.
+    Service,
+    /// A suite's container.
+    Suite,
+}
+
+/// A way to a cluster. The kubeconfig is a secret of the throwaway cluster and is never stored.
+#[derive(Clone)]
+pub struct ClusterAccess {
+    pub kubeconfig: String,
+    /// The container network on which the cluster answers, for suites.
+    pub network: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The engine does not answer. Wait; nothing is wrong with the cluster.
+    #[error("{engine} is not reachable")]
+    Unreachable {
+        engine: &'static str,
+        #[source]
+        source: anyhow::Error,
+    },
+    /// This cluster cannot be made as asked (image missing, argument refused). Asking again does not help.
+    #[error("{0}")]
+    Refused(String),
+    /// Something failed that may pass. Ask again.
+    #[error("{what} failed")]
+    Failed {
+        what: String,
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+/// What the product does through a cluster's API.
+#[async_trait]
+pub trait Kubernetes: Send + Sync {
+    /// What keeps the cluster from being ready for work, one line each; empty when ready.
+    async fn not_ready(&self, access: &ClusterAccess, nodes: u8) -> Result<Vec<String>, KubernetesError>;
+
+    /// The server's version such as `v1.34.4`.
+    async fn version(&self, access: &ClusterAccess) -> Result<String, KubernetesError>;
+
+    /// Applies manifests by server-side apply, definitions before their resources. Applying twice does no harm.
+    async fn apply(&self, access: &ClusterAccess, manifests: &[Manifest]) -> Result<(), KubernetesError>;
+
+    /// What of the manifests is not rolled out yet, one line each with the reason; empty when all is.
+    async fn not_rolled_out(&self, access: &ClusterAccess, manifests: &[Manifest]) -> Result<Vec<String>, KubernetesError>;
+}
+
+/// One file of Kubernetes manifests.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// Path inside the checkout, for messages.
+    pub path: PathBuf,
+    /// YAML, possibly several documents.
+    pub text: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KubernetesError {
+    /// The API server does not answer.
+    #[error("the API server is not reachable")]
+    Unreachable(#[source] anyhow::Error),
+    /// The manifests are wrong: text, kind or content. The message names file and object.
+    #[error("{0}")]
+    Rejected(String),
+    /// Something failed that may pass. Ask again.
+    #[error("{what} failed")]
+    Failed {
+        what: String,
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+/// Runs suites' containers. One container per attempt, found again by its label.
+#[async_trait]
+pub trait SuiteExecutor: Send + Sync {
+    /// Creates and starts the attempt's container unless it exists already; one that was created and never started is started.
+    async fn ensure_started(&self, execution: &Execution) -> Result<(), ExecutorError>;
+
+    /// Sees to it that the container's log is being written to `log`, continuing where an earlier process stopped.
+    /// Returns at once; does nothing when the log is being followed already.
+    fn follow(&self, attempt: AttemptId, log: &Path, max_bytes: u64);
+
+    /// What the container does, and what its log said so far.
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError>;
+
+    /// Waits for the log's end and copies the results folder into `into`. Problems are limits that were hit.
+    async fn collect(&self, attempt: AttemptId, into: &Path, max_bytes: u64) -> Result<Vec<String>, ExecutorError>;
+
+    /// Sends the signal to the container's process group. A container that has ended is success.
+    async fn stop(&self, attempt: AttemptId, how: Stop) -> Result<(), ExecutorError>;
+
+    /// Removes the container with its volumes. "Already gone" is success.
+    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError>;
+
+    /// Attempts of this instance that have a container.
+    async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError>;
+}
+
+/// One attempt as the executor needs it.
+#[derive(Clone)]
+pub struct Execution {
+    pub attempt: AttemptId,
+    pub run: RunId,
+    pub cluster: ClusterId,
+    pub name: SuiteName,
+    pub suite: Suite,
+    /// The suite's image with the version filled in.
+    pub image: String,
+    /// Skip patterns that apply, regular expressions.
+    pub skips: Vec<String>,
+    pub access: ClusterAccess,
+    /// Gzipped tar of the tested commit, given to the container as `/workspace`.
+    pub workspace: Option<PathBuf>,
+    /// Variables the contract adds.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    pub state: ContainerState,
+    pub progress: Progress,
+    /// How long ago the last line was printed, as far as this process saw.
+    pub silent_for: Duration,
+    /// Bytes on the container's own disk; asked for only now and then.
+    pub disk_bytes: Option<u64>,
+}
+
+/// Whether a container runs, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    Running,
+    Exited { code: i64, oom_killed: bool },
+    /// No such container: it was taken away underneath us.
+    Lost,
+}
+
+/// How a container is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGINT to the process group: reports are still written.
+    Interrupt,
+    /// SIGKILL.
+    Kill,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// The engine does not answer. Wait.
+    #[error("{engine} is not reachable")]
+    Unreachable {
+        engine: &'static str,
+        #[source]
+        source: anyhow::Error,
+    },
+    /// The container cannot be made as asked, for example because its image cannot be pulled. Asking again does not help.
+    #[error("{0}")]
+    Refused(String),
+    /// Something failed that may pass. Ask again.
+    #[error("{what} failed")]
+    Failed {
+        what: String,
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
