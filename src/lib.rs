@@ -2,5 +2,10 @@
 //!
 //! `domain ← ports ← {store, adapters} ← reconcile ← app ← cli`; `web` sees domain, ports and store.
 
+pub mod adapters;
+pub mod artifacts;
 pub mod domain;
 pub mod ports;
+pub mod reconcile;
+pub mod reports;
+pub mod store;

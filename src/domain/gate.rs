@@ -30,6 +30,21 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// What a run holds whose policy could not be read: no suites, nothing to make.
+    pub fn empty() -> Self {
+        Self {
+            label: String::new(),
+            checkout: Checkout::Head,
+            cluster: ClusterPlan { image: None, nodes: 1, server_args: vec![], ready_timeout_s: 0 },
+            setup: vec![],
+            setup_timeout_s: 0,
+            upgrade: false,
+            suites: IndexMap::new(),
+            skips: vec![],
+            cluster_retries: 0,
+        }
+    }
+
     /// The set-up stages a cluster passes through, in order.
     pub fn stages(&self) -> &'static [Stage] {
         match (self.setup.is_empty(), self.upgrade) {

@@ -2,13 +2,22 @@
 //! Everything that decides lives here; everything that acts lives elsewhere and asks.
 
 pub mod attempt;
+pub mod case;
+pub mod cause;
 pub mod cluster;
+pub mod contract;
+pub mod event;
 pub mod gate;
+pub mod ginkgo;
 pub mod ids;
 pub mod names;
+pub mod plan;
 pub mod progress;
+pub mod report;
 pub mod run;
 pub mod skip;
 pub mod status;
 pub mod suite;
+pub mod text;
 pub mod verdict;
+pub mod wording;

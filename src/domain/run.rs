@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
 use super::ids::RunId;
-use super::names::{RepoName, Sha, SuiteName};
-use super::suite::Suite;
+use super::names::{RepoName, Sha};
 use super::verdict::Verdict;
 
 /// A run as stored. Its verdict is fixed once, by `conclude`.
@@ -87,15 +86,6 @@ impl CancelReason {
             CancelReason::Closed => "cancelled: the pull request was closed",
         }
     }
-}
-
-/// One suite of a run with what it came to.
-#[derive(Debug, Clone)]
-pub struct RunSuite {
-    pub name: SuiteName,
-    pub suite: Suite,
-    /// Fixed once by `conclude`, from the suite's attempts.
-    pub conclusion: Option<Conclusion>,
 }
 
 /// What a suite came to, in the words of its commit status.

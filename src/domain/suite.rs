@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::verdict::Policy;
+
 /// A suite as a run uses it: built-in defaults with the gate's changes, validated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suite {
@@ -21,6 +23,13 @@ pub struct Suite {
     pub flaky: FlakyPolicy,
     /// How often one spec may be tried within one execution, 1 to 10.
     pub flake_attempts: u32,
+}
+
+impl Suite {
+    /// What a verdict on the suite asks for.
+    pub fn policy(&self) -> Policy {
+        Policy { min_specs: self.min_specs, flaky: self.flaky }
+    }
 }
 
 /// How a suite's tests are started.

@@ -1,0 +1,140 @@
+-- The first shape of the store. Times are milliseconds since 1970, enums are their lower-case names, lists and plans are JSON.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+
+-- Webhooks as received. `processed_at` is set in the transaction that acts on the delivery.
+CREATE TABLE deliveries (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    guid         TEXT NOT NULL UNIQUE,
+    event        TEXT NOT NULL,
+    received_at  INTEGER NOT NULL,
+    body         BLOB NOT NULL,
+    processed_at INTEGER,
+    outcome      TEXT,
+    tries        INTEGER NOT NULL DEFAULT 0,
+    next_try_at  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX deliveries_open ON deliveries (seq) WHERE processed_at IS NULL;
+CREATE INDEX deliveries_done ON deliveries (processed_at) WHERE processed_at IS NOT NULL;
+
+CREATE TABLE runs (
+    id           TEXT PRIMARY KEY,
+    repo         TEXT NOT NULL,
+    pr           INTEGER,
+    head         TEXT NOT NULL,
+    base         TEXT NOT NULL,
+    tested       TEXT NOT NULL,
+    trigger_kind TEXT NOT NULL,
+    actor        TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    generation   INTEGER NOT NULL DEFAULT 0,
+    gate         TEXT NOT NULL,
+    cancel       TEXT,
+    verdict      TEXT,
+    message      TEXT,
+    created_at   INTEGER NOT NULL,
+    admitted_at  INTEGER,
+    finished_at  INTEGER
+) STRICT;
+-- The same trigger twice within a run's life is one run.
+CREATE UNIQUE INDEX runs_once ON runs (repo, pr, head, trigger_kind) WHERE state <> 'finished';
+CREATE INDEX runs_open ON runs (id) WHERE state <> 'finished';
+-- Lists go back in time by id, whatever they are filtered by.
+CREATE INDEX runs_by_repo ON runs (repo, id);
+CREATE INDEX runs_by_pr ON runs (pr, id);
+CREATE INDEX runs_by_standing ON runs (state, verdict, id);
+CREATE INDEX runs_by_repo_standing ON runs (repo, state, verdict, id);
+
+-- What a suite of a run came to; a suite without a row is not concluded.
+CREATE TABLE conclusions (
+    run          TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    suite        TEXT NOT NULL,
+    verdict      TEXT NOT NULL,
+    description  TEXT NOT NULL,
+    concluded_at INTEGER NOT NULL,
+    PRIMARY KEY (run, suite)
+) STRICT;
+
+CREATE TABLE clusters (
+    id           TEXT PRIMARY KEY,
+    run          TEXT NOT NULL REFERENCES runs (id),
+    plan         TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    generation   INTEGER NOT NULL DEFAULT 0,
+    message      TEXT,
+    released_at  INTEGER,
+    expires_at   INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    ready_at     INTEGER,
+    destroyed_at INTEGER
+) STRICT;
+CREATE INDEX clusters_by_run ON clusters (run);
+CREATE INDEX clusters_open ON clusters (id) WHERE state <> 'destroyed';
+
+CREATE TABLE setups (
+    cluster     TEXT NOT NULL REFERENCES clusters (id) ON DELETE CASCADE,
+    stage       TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    generation  INTEGER NOT NULL DEFAULT 0,
+    message     TEXT,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (cluster, stage)
+) STRICT;
+
+CREATE TABLE attempts (
+    id          TEXT PRIMARY KEY,
+    run         TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    cluster     TEXT NOT NULL REFERENCES clusters (id),
+    suite       TEXT NOT NULL,
+    number      INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    generation  INTEGER NOT NULL DEFAULT 0,
+    progress    TEXT NOT NULL,
+    stop        TEXT,
+    stop_at     INTEGER,
+    evidence    TEXT,
+    created_at  INTEGER NOT NULL,
+    started_at  INTEGER,
+    finished_at INTEGER,
+    UNIQUE (run, suite, number)
+) STRICT;
+CREATE INDEX attempts_open ON attempts (state) WHERE state <> 'done';
+
+CREATE TABLE cases (
+    attempt     TEXT NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+    seq         INTEGER NOT NULL,
+    class       TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    outcome     TEXT NOT NULL,
+    tries       INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    message     TEXT,
+    PRIMARY KEY (attempt, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cases_notable ON cases (attempt, seq) WHERE outcome IN ('failed', 'errored', 'flaky');
+
+-- Desired and published state of one context on one commit. `published_gen < desired_gen` means GitHub must be told.
+CREATE TABLE statuses (
+    repo            TEXT NOT NULL,
+    sha             TEXT NOT NULL,
+    context         TEXT NOT NULL,
+    run             TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    description     TEXT NOT NULL,
+    target_url      TEXT NOT NULL,
+    desired_gen     INTEGER NOT NULL DEFAULT 1,
+    published_gen   INTEGER NOT NULL DEFAULT 0,
+    published_state TEXT,
+    published_at    INTEGER,
+    writes          INTEGER NOT NULL DEFAULT 0,
+    tries           INTEGER NOT NULL DEFAULT 0,
+    next_try_at     INTEGER NOT NULL DEFAULT 0,
+    error           TEXT,
+    PRIMARY KEY (repo, sha, context)
+) STRICT;
+CREATE INDEX statuses_due ON statuses (next_try_at) WHERE published_gen < desired_gen;
+CREATE INDEX statuses_by_run ON statuses (run);

@@ -1,0 +1,3 @@
+//! The outside world in its own words, translated into the ports'. No type of a vendor's library leaves its folder.
+
+pub mod archive;

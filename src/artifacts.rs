@@ -1,0 +1,71 @@
+//! Where files of a run lie in the data directory. Paths only: whoever reads or writes them does so itself.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::ids::{AttemptId, ClusterId, RunId};
+use crate::domain::names::Sha;
+
+/// The layout of the data directory:
+/// `runs/<run>/<attempt>/log.txt`, `runs/<run>/<attempt>/results/…`, `runs/<run>/<attempt>/junit.xml`,
+/// `runs/<run>/cluster-<cluster>.log` and, only while the run lasts, `work/<run>/<commit>.tar.gz`.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    root: PathBuf,
+}
+
+impl Artifacts {
+    /// Uses `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The data directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Everything that is kept of a run.
+    pub fn run(&self, run: RunId) -> PathBuf {
+        self.root.join("runs").join(run.to_string())
+    }
+
+    /// Everything that is kept of an attempt.
+    pub fn attempt(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.run(run).join(attempt.to_string())
+    }
+
+    /// The attempt's log, each line after its time.
+    pub fn log(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.attempt(run, attempt).join("log.txt")
+    }
+
+    /// The attempt's results folder as the suite wrote it.
+    pub fn results(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.attempt(run, attempt).join("results")
+    }
+
+    /// The attempt's JUnit report, merged from whatever the suite wrote.
+    pub fn junit(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.attempt(run, attempt).join("junit.xml")
+    }
+
+    /// What the nodes logged before a broken cluster was taken away.
+    pub fn cluster_log(&self, run: RunId, cluster: ClusterId) -> PathBuf {
+        self.run(run).join(format!("cluster-{cluster}.log"))
+    }
+
+    /// Folder of all checkouts.
+    pub fn all_work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// The checkouts of a run, gone when it is finished.
+    pub fn work(&self, run: RunId) -> PathBuf {
+        self.all_work().join(run.to_string())
+    }
+
+    /// One commit as GitHub packs it.
+    pub fn archive(&self, run: RunId, sha: &Sha) -> PathBuf {
+        self.work(run).join(format!("{sha}.tar.gz"))
+    }
+}

@@ -1,0 +1,249 @@
+//! What the result files of one attempt say, merged: cases, suite events, doubts. No bytes, no paths to open.
+//! The readers fill it, `verdict` judges its digest, the merged JUnit and the pages show it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::case::{Case, CaseId, CaseOutcome, TryStatus};
+use super::cause::{Cause, cause_of};
+use super::text::{cut, headline};
+
+/// Failures named in a digest; the rows hold all of them.
+const NAMED_FAILURES: usize = 20;
+/// Characters of a failure's headline in a digest.
+const HEADLINE: usize = 300;
+
+/// Result files of one attempt, merged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Cases that ran, or were skipped for a reason of their own, in order of appearance.
+    pub cases: Vec<Case>,
+    /// Cases that are only counted: those a filter ruled out, and passes beyond the limit on rows.
+    pub unlisted: Counts,
+    /// What went wrong outside any case.
+    pub events: Vec<SuiteEvent>,
+    /// What makes the files hard to believe.
+    pub problems: Vec<Problem>,
+    /// Files that were read as reports.
+    pub files: u32,
+    pub end: SuiteEnd,
+    /// Nothing was executed; the report lists what would have been.
+    pub dry_run: bool,
+    /// Ginkgo's programmatic focus (`FIt`, `FDescribe`) was left in the suite.
+    pub focused: bool,
+    /// Time the suites say they took, summed over files.
+    pub took: Duration,
+}
+
+/// Cases by outcome. The five kinds are disjoint and add up to `total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub total: u64,
+    pub passed: u64,
+    pub failed: u64,
+    pub errored: u64,
+    pub skipped: u64,
+    pub flaky: u64,
+}
+
+impl Counts {
+    /// Counts one case.
+    pub fn add(&mut self, outcome: CaseOutcome) {
+        self.total += 1;
+        *match outcome {
+            CaseOutcome::Passed => &mut self.passed,
+            CaseOutcome::Failed => &mut self.failed,
+            CaseOutcome::Errored => &mut self.errored,
+            CaseOutcome::Skipped => &mut self.skipped,
+            CaseOutcome::Flaky => &mut self.flaky,
+        } += 1;
+    }
+
+    /// Cases that ran, whatever came of them.
+    pub fn ran(&self) -> u64 {
+        self.total - self.skipped.min(self.total)
+    }
+
+    /// Cases that count against the suite.
+    pub fn bad(&self) -> u64 {
+        self.failed + self.errored
+    }
+}
+
+/// Something outside the cases failed: a BeforeSuite, an AfterSuite, a reporter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuiteEvent {
+    /// As the report names it, such as `[SynchronizedBeforeSuite]`.
+    pub node: String,
+    pub message: String,
+}
+
+/// Why a report cannot be taken at its word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub weight: Weight,
+    pub text: String,
+}
+
+/// What a problem does to a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Worth saying, nothing more.
+    Note,
+    /// Not green unless the suite's own exit status says so too.
+    Doubt,
+    /// Never green.
+    Fatal,
+}
+
+/// How the suite came to its end, by its own account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuiteEnd {
+    #[default]
+    Complete,
+    Interrupted,
+    TimedOut,
+}
+
+/// The part of a report that a verdict needs; small enough to keep with the attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Digest {
+    pub counts: Counts,
+    /// Skips with a reason of their own: they were started, unlike those a filter ruled out.
+    pub skipped_running: u64,
+    /// The first failed cases.
+    pub failures: Vec<NamedFailure>,
+    /// The first flaky cases' names.
+    pub flaky: Vec<String>,
+    /// Bad cases by what stands behind them.
+    pub behind: Behind,
+    pub events: Vec<SuiteEvent>,
+    pub problems: Vec<Problem>,
+    pub files: u32,
+    pub end: SuiteEnd,
+    pub dry_run: bool,
+    pub focused: bool,
+    pub took_ms: u64,
+}
+
+/// A failed case and the line that says most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFailure {
+    pub name: String,
+    pub headline: String,
+}
+
+/// Bad cases by what stands behind them. A case is in one of them at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Behind {
+    /// They were running when the suite was stopped or its time was up.
+    pub suite_end: u64,
+    /// The API server could not be reached.
+    pub api_unreachable: u64,
+    /// Nodes were not ready after an earlier spec.
+    pub nodes_not_ready: u64,
+}
+
+impl Report {
+    /// Cases by outcome, listed or not.
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.unlisted;
+        self.cases.iter().for_each(|case| counts.add(case.outcome()));
+        counts
+    }
+
+    /// Cases that count against the suite, in order of appearance.
+    pub fn failures(&self) -> impl Iterator<Item = &Case> {
+        self.cases.iter().filter(|case| case.outcome().is_bad())
+    }
+
+    /// Says that something is wrong with the files.
+    pub fn doubt(&mut self, weight: Weight, text: impl Into<String>) {
+        self.problems.push(Problem { weight, text: text.into() });
+    }
+
+    /// What a verdict needs.
+    pub fn digest(&self) -> Digest {
+        let failures = self.failures().take(NAMED_FAILURES).map(|case| NamedFailure {
+            name: case.id.name.clone(),
+            headline: cut(headline(case.message().unwrap_or("")), HEADLINE),
+        });
+        let flaky = self.cases.iter().filter(|case| case.outcome() == CaseOutcome::Flaky);
+        let skipped = self.cases.iter().filter(|case| case.outcome() == CaseOutcome::Skipped);
+        Digest {
+            counts: self.counts(),
+            skipped_running: skipped.count() as u64,
+            failures: failures.collect(),
+            flaky: flaky.take(NAMED_FAILURES).map(|case| case.id.name.clone()).collect(),
+            behind: self.behind(),
+            events: self.events.clone(),
+            problems: self.problems.clone(),
+            files: self.files,
+            end: self.end,
+            dry_run: self.dry_run,
+            focused: self.focused,
+            took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn behind(&self) -> Behind {
+        let mut behind = Behind::default();
+        for case in self.failures() {
+            match (case.last_ran(), self.end) {
+                (TryStatus::Interrupted, _) | (TryStatus::TimedOut, SuiteEnd::TimedOut) => behind.suite_end += 1,
+                _ => match case.message().and_then(cause_of) {
+                    Some(Cause::ApiUnreachable) => behind.api_unreachable += 1,
+                    Some(Cause::NodesNotReady) => behind.nodes_not_ready += 1,
+                    None => {}
+                },
+            }
+        }
+        behind
+    }
+
+    /// This report and that of a later attempt which ran the failed cases again: what passed there is flaky.
+    /// Cases that the later attempt filtered out keep their outcome; its doubts and events are its own.
+    #[must_use]
+    pub fn followed_by(mut self, later: Report) -> Report {
+        let mut place: HashMap<CaseId, usize> =
+            self.cases.iter().enumerate().map(|(at, case)| (case.id.clone(), at)).collect();
+        for case in later.cases {
+            match place.get(&case.id) {
+                Some(&at) => {
+                    let known = &mut self.cases[at];
+                    known.fold = known.fold.followed_by(case.fold);
+                    known.tries.extend(case.tries);
+                }
+                None => {
+                    // The first attempt counted it among those it did not list.
+                    let was_filtered = self.unlisted.skipped > 0;
+                    self.unlisted.skipped -= u64::from(was_filtered);
+                    self.unlisted.total -= u64::from(was_filtered);
+                    place.insert(case.id.clone(), self.cases.len());
+                    self.cases.push(case);
+                }
+            }
+        }
+        Report {
+            cases: self.cases,
+            unlisted: self.unlisted,
+            events: later.events,
+            problems: later.problems,
+            files: self.files + later.files,
+            end: later.end,
+            dry_run: later.dry_run,
+            focused: later.focused,
+            took: self.took.saturating_add(later.took),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

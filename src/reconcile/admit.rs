@@ -1,0 +1,100 @@
+//! Queued runs become active within capacity, oldest first; a broken cluster is replaced. Requests clusters, makes none.
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Activity, Context, Reconciler, chain};
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::ids::ClusterId;
+use crate::domain::plan::{RunView, Step, next_step};
+use crate::domain::run::Run;
+
+pub(super) struct Admit {
+    context: Context,
+}
+
+impl Admit {
+    pub(super) fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// A run that would start and cannot says why.
+    async fn wait(&self, view: &RunView, reason: &str) -> anyhow::Result<usize> {
+        Ok(usize::from(self.context.store.explain_run(view.run.id, reason).await?))
+    }
+
+    fn request(&self, run: &Run, now: Timestamp) -> Cluster {
+        Cluster {
+            id: ClusterId::new(now),
+            run: run.id,
+            plan: run.gate.cluster.clone(),
+            state: ClusterState::Requested,
+            generation: 0,
+            message: None,
+            released_at: None,
+            expires_at: now.saturating_add(self.context.settings.lease).unwrap_or(now),
+            created_at: now,
+            ready_at: None,
+            destroyed_at: None,
+        }
+    }
+
+    async fn advance(&self, view: &RunView, step: Step, now: Timestamp) -> anyhow::Result<usize> {
+        let (store, cluster) = (&self.context.store, self.request(&view.run, now));
+        match step {
+            Step::Admit => {
+                if store.admit(&view.run, &cluster, now).await? {
+                    tracing::info!(run.id = %view.run.id, cluster.id = %cluster.id, "admitted");
+                }
+            }
+            Step::ReplaceCluster => {
+                store.replace_cluster(&cluster, now).await?;
+                tracing::info!(run.id = %view.run.id, cluster.id = %cluster.id, "asked for a fresh cluster");
+            }
+            other => unreachable!("admit was given {other:?}"),
+        }
+        Ok(1)
+    }
+}
+
+#[async_trait]
+impl Reconciler for Admit {
+    fn name(&self) -> &'static str {
+        "admit"
+    }
+
+    async fn activate(&mut self) -> anyhow::Result<Activity> {
+        let now = self.context.now();
+        let views = self.context.store.open_runs().await?;
+        let mut wanting: Vec<(RunView, Step)> = views
+            .into_iter()
+            .map(|view| (next_step(&view, now), view))
+            .filter(|(step, _)| matches!(step, Step::Admit | Step::ReplaceCluster))
+            .map(|(step, view)| (view, step))
+            .collect();
+        if wanting.is_empty() {
+            return Ok(Activity::default());
+        }
+        // A run that already holds a place goes before one that waits for its first.
+        wanting.sort_by_key(|(view, step)| (*step == Step::Admit, view.run.id));
+        let mut activity = Activity::default().again(SignedDuration::from_secs(5));
+        if let Err(error) = self.context.ports.provider.check().await {
+            let reason = format!("waiting: {}", chain(&error));
+            for (view, _) in &wanting {
+                activity.changed += self.wait(view, &reason).await?;
+            }
+            return Ok(activity);
+        }
+        let mut open = self.context.store.open_clusters().await?;
+        for (view, step) in wanting {
+            let others = open.iter().filter(|cluster| cluster.run != view.run.id).count();
+            if others >= self.context.settings.capacity {
+                activity.changed += self.wait(&view, "waiting for a free cluster").await?;
+                continue;
+            }
+            activity.changed += self.advance(&view, step, now).await?;
+            open.push(self.request(&view.run, now));
+        }
+        Ok(activity)
+    }
+}

@@ -1,0 +1,112 @@
+//! Reconcilers: each looks at stored state, takes at most one step per item and may die at any point.
+//! None takes input; the driver wakes them. All branching on a run's state is `domain::plan`'s.
+
+mod admit;
+mod clusters;
+mod conclude;
+pub mod driver;
+mod execute;
+//mod intake;
+mod janitor;
+mod prepare;
+mod publish;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::artifacts::Artifacts;
+use crate::domain::wording::Links;
+use crate::ports::Ports;
+use crate::store::Store;
+
+/// What every reconciler works with.
+#[derive(Clone)]
+pub struct Context {
+    pub store: Store,
+    pub ports: Ports,
+    pub artifacts: Artifacts,
+    pub settings: Arc<Settings>,
+}
+
+/// What an operator decides about the reconcilers.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub links: Links,
+    /// Clusters that may exist at once.
+    pub capacity: usize,
+    /// A cluster is taken away after this, whatever happened.
+    pub lease: SignedDuration,
+    /// How long processed deliveries are kept.
+    pub keep_deliveries: SignedDuration,
+    /// Largest repository archive that is fetched, in bytes.
+    pub max_archive_bytes: u64,
+}
+
+impl Context {
+    fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+}
+
+/// One part of the engine.
+#[async_trait]
+pub trait Reconciler: Send {
+    /// Its name in logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Looks once and takes one step per item. Safe to call again after a crash at any point.
+    async fn activate(&mut self) -> anyhow::Result<Activity>;
+}
+
+/// What an activation came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Rows that were changed; others are woken to look at them.
+    pub changed: usize,
+    /// When to look again, if nobody wakes it before.
+    pub again_in: Option<SignedDuration>,
+}
+
+impl Activity {
+    fn changed(changed: usize) -> Self {
+        Self { changed, again_in: None }
+    }
+
+    /// The same, looking again after `pause` at the latest.
+    fn again(mut self, pause: SignedDuration) -> Self {
+        self.again_in = Some(self.again_in.map_or(pause, |earlier| earlier.min(pause)));
+        self
+    }
+
+    fn add(self, other: Activity) -> Activity {
+        let sum = Activity { changed: self.changed + other.changed, ..self };
+        other.again_in.map_or(sum, |pause| sum.again(pause))
+    }
+}
+
+/// Every reconciler, in the order in which a delivery becomes a verdict.
+pub fn all(context: &Context) -> Vec<Box<dyn Reconciler>> {
+    vec![
+        //Box::new(intake::Intake::new(context.clone())),
+        Box::new(admit::Admit::new(context.clone())),
+        Box::new(clusters::Clusters::new(context.clone())),
+        Box::new(prepare::Prepare::new(context.clone())),
+        Box::new(execute::Execute::new(context.clone())),
+        Box::new(conclude::Conclude::new(context.clone())),
+        Box::new(publish::Publish::new(context.clone())),
+        Box::new(janitor::Janitor::new(context.clone())),
+    ]
+}
+
+/// An error with everything that caused it, on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,241 @@
+//! Gathers what readers see into one `Report`: folds tries of a case, keeps rows for what people ask about, counts the rest.
+//! Holds every limit on memory; must not know a file format.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use crate::domain::case::{Case, CaseId, Fold, Try, TryStatus};
+use crate::domain::report::{Counts, Report, SuiteEnd, SuiteEvent, Weight};
+use crate::domain::text::{cut, plain, plain_line};
+
+/// Cases kept as rows. More are counted; bad ones get room beyond that.
+const ROWS: usize = 100_000;
+const BAD_ROWS: usize = 110_000;
+/// Distinct cases that are told apart at all.
+const CASES: usize = 2_000_000;
+/// Tries of one case that are kept; all are folded.
+const TRIES: usize = 50;
+/// Characters of a name and of a message, and bytes of all messages after which only the first line's worth is kept.
+const NAME: usize = 2000;
+const MESSAGE: usize = 8000;
+const ALL_MESSAGES: usize = 32 * 1024 * 1024;
+const SHORT_MESSAGE: usize = 300;
+const EVENTS: usize = 100;
+const PROBLEMS: usize = 100;
+
+/// What identifies a case, as a reader saw it.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(super) struct Sighting<'a> {
+    pub(super) suite: &'a str,
+    pub(super) class: &'a str,
+    pub(super) name: &'a str,
+    /// Whatever else tells cases of the same names apart: a source file, a second host.
+    pub(super) apart: &'a str,
+}
+
+/// One try as a reader saw it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) status: TryStatus,
+    pub(super) took: Option<Duration>,
+    /// Raw: terminal codes and all.
+    pub(super) message: &'a str,
+}
+
+/// Where the result is put together.
+pub(super) struct Collector {
+    report: Report,
+    index: HashMap<u64, Slot>,
+    hasher: RandomState,
+    lanes: u32,
+    message_bytes: usize,
+    /// Suites (name, seed) that a complete Ginkgo JSON report has told about already: their JUnit says less.
+    told: HashSet<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    Row(u32),
+    /// Only counted so far.
+    Light(Fold),
+}
+
+impl Collector {
+    pub(super) fn new() -> Self {
+        Self {
+            report: Report::default(),
+            index: HashMap::new(),
+            hasher: RandomState::new(),
+            lanes: 0,
+            message_bytes: 0,
+            told: HashSet::new(),
+        }
+    }
+
+    /// A lane nobody else has.
+    pub(super) fn new_lane(&mut self) -> u32 {
+        self.lanes = self.lanes.saturating_add(1);
+        self.lanes
+    }
+
+    /// Takes tries of one case in, in order. `noteworthy` is a skip with a reason of its own; others are only counted.
+    pub(super) fn case(&mut self, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>], noteworthy: bool) {
+        let Some(first) = tries.first() else {
+            return;
+        };
+        let hash = self.hasher.hash_one(who);
+        let full = self.index.len() >= CASES;
+        let slot = match self.index.entry(hash) {
+            Entry::Occupied(slot) => *slot.into_mut(),
+            Entry::Vacant(_) if full => return self.too_many(),
+            Entry::Vacant(free) => {
+                let slot = Slot::Light(Fold::of(first.status, lane));
+                let fold = Self::folded(slot, &tries[1..], lane);
+                free.insert(Slot::Light(fold));
+                return self.place(hash, who, lane, tries, fold, noteworthy);
+            }
+        };
+        match slot {
+            Slot::Row(row) => self.extend(row, lane, tries),
+            Slot::Light(_) => {
+                let fold = Self::folded(slot, tries, lane);
+                self.index.insert(hash, Slot::Light(fold));
+                self.place(hash, who, lane, tries, fold, noteworthy);
+            }
+        }
+    }
+
+    fn folded(slot: Slot, tries: &[Seen<'_>], lane: u32) -> Fold {
+        let mut fold = match slot {
+            Slot::Light(fold) => fold,
+            Slot::Row(_) => unreachable!("rows fold their own tries"),
+        };
+        tries.iter().for_each(|seen| fold.add(seen.status, lane));
+        fold
+    }
+
+    /// Gives a counted case a row, if it deserves one and there is room.
+    fn place(&mut self, hash: u64, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>], fold: Fold, noteworthy: bool) {
+        let ran = tries.iter().any(|seen| seen.status != TryStatus::Skipped);
+        let rows = self.report.cases.len();
+        let room = rows < if fold.outcome().is_bad() { BAD_ROWS } else { ROWS };
+        if !(ran || noteworthy) || !room {
+            return;
+        }
+        let id = CaseId { suite: shown(who.suite), class: shown(who.class), name: shown(who.name) };
+        let tries = tries.iter().take(TRIES).map(|seen| self.try_of(seen, lane)).collect();
+        self.report.cases.push(Case { id, tries, fold });
+        self.index.insert(hash, Slot::Row(u32::try_from(rows).expect("rows are limited")));
+    }
+
+    fn extend(&mut self, row: u32, lane: u32, tries: &[Seen<'_>]) {
+        for seen in tries {
+            let next = self.try_of(seen, lane);
+            let case = &mut self.report.cases[row as usize];
+            case.fold.add(seen.status, lane);
+            if case.tries.len() < TRIES {
+                case.tries.push(next);
+            }
+        }
+    }
+
+    fn try_of(&mut self, seen: &Seen<'_>, lane: u32) -> Try {
+        let message = (!seen.message.is_empty()).then(|| self.message(seen.message));
+        Try { status: seen.status, lane, took: seen.took, message }
+    }
+
+    /// A message fit to keep.
+    fn message(&mut self, raw: &str) -> String {
+        let most = if self.message_bytes < ALL_MESSAGES { MESSAGE } else { SHORT_MESSAGE };
+        let message = cut(plain(raw).trim(), most);
+        self.message_bytes += message.len();
+        message
+    }
+
+    fn too_many(&mut self) {
+        let text = format!("more than {CASES} cases: the rest was not counted");
+        if !self.report.problems.iter().any(|problem| problem.text == text) {
+            self.report.doubt(Weight::Fatal, text);
+        }
+    }
+
+    /// Something failed outside the cases.
+    pub(super) fn event(&mut self, node: &str, raw: &str) {
+        if self.report.events.len() < EVENTS {
+            let message = self.message(raw);
+            self.report.events.push(SuiteEvent { node: shown(node), message });
+        }
+    }
+
+    /// Something makes the files hard to believe.
+    pub(super) fn problem(&mut self, weight: Weight, text: &str) {
+        if self.report.problems.len() < PROBLEMS || (weight == Weight::Fatal && !self.has_fatal()) {
+            self.report.doubt(weight, cut(&plain_line(text), MESSAGE));
+        }
+    }
+
+    fn has_fatal(&self) -> bool {
+        self.report.problems.iter().any(|problem| problem.weight == Weight::Fatal)
+    }
+
+    /// A file turned out to be a report.
+    pub(super) fn count_file(&mut self) {
+        self.report.files = self.report.files.saturating_add(1);
+    }
+
+    /// How a suite ended, in Ginkgo's own words; true when the words explain that it did not succeed.
+    pub(super) fn ended(&mut self, special_reason: &str) -> bool {
+        let end = if special_reason.contains("Timeout") {
+            SuiteEnd::TimedOut
+        } else if special_reason.contains("Interrupted by User") {
+            SuiteEnd::Interrupted
+        } else {
+            return false;
+        };
+        self.report.end = end;
+        true
+    }
+
+    pub(super) fn dry_run(&mut self) {
+        self.report.dry_run = true;
+    }
+
+    pub(super) fn focused(&mut self) {
+        self.report.focused = true;
+    }
+
+    pub(super) fn took(&mut self, took: Duration) {
+        self.report.took = self.report.took.saturating_add(took);
+    }
+
+    /// Remembers that this suite needs no second telling.
+    pub(super) fn tell(&mut self, suite: &str, seed: String) {
+        if self.told.len() < EVENTS {
+            self.told.insert((suite.to_owned(), seed));
+        }
+    }
+
+    pub(super) fn was_told(&self, suite: &str, seed: &str) -> bool {
+        !self.told.is_empty() && self.told.contains(&(suite.to_owned(), seed.to_owned()))
+    }
+
+    /// The report, with the cases that have no row counted.
+    pub(super) fn finish(mut self) -> Report {
+        let mut unlisted = Counts::default();
+        for slot in self.index.values() {
+            match slot {
+                Slot::Light(fold) => unlisted.add(fold.outcome()),
+                Slot::Row(_) => {}
+            }
+        }
+        self.report.unlisted = unlisted;
+        self.report
+    }
+}
+
+/// A name fit to show.
+fn shown(name: &str) -> String {
+    cut(&plain_line(name), NAME)
+}

@@ -1,0 +1,104 @@
+//! Writes a merged report as JUnit XML: one `<testcase>` per case, its failed tries as `flakyFailure` or `rerunFailure`.
+//! Cases that were only counted are not listed; each suite says how many there are.
+
+use std::io;
+
+use indexmap::IndexMap;
+use quick_junit::{NonSuccessKind, Property, Report as Document, TestCase, TestCaseStatus, TestRerun, TestSuite};
+
+use crate::domain::case::{Case, CaseOutcome, Try, TryStatus};
+use crate::domain::report::Report;
+use crate::domain::text::headline;
+
+/// Writes `report` under `name`. Suite-level failures become a case of that name with an `<error>`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_merged(report: &Report, name: &str, out: impl io::Write) -> io::Result<()> {
+    let mut suites: IndexMap<&str, TestSuite> = IndexMap::new();
+    for case in &report.cases {
+        let suite = suites.entry(&case.id.suite).or_insert_with(|| TestSuite::new(&*case.id.suite));
+        suite.add_test_case(test_case(case));
+    }
+    let mut document = Document::new(name);
+    document.set_time(report.took);
+    document.add_test_suites(suites.into_values());
+    if !report.events.is_empty() || report.unlisted.total > 0 {
+        document.add_test_suite(beside(report, name));
+    }
+    document.serialize(out).map_err(io::Error::other)
+}
+
+/// What stands beside the cases: failed suite nodes, and the number of cases that are not listed.
+fn beside(report: &Report, name: &str) -> TestSuite {
+    let mut suite = TestSuite::new(name);
+    for event in &report.events {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(headline(&event.message)).set_description(&event.message);
+        suite.add_test_case(TestCase::new(&event.node, status));
+    }
+    if report.unlisted.total > 0 {
+        suite.add_property(Property::new("unlisted.total", report.unlisted.total.to_string()));
+        suite.add_property(Property::new("unlisted.skipped", report.unlisted.skipped.to_string()));
+    }
+    suite
+}
+
+fn test_case(case: &Case) -> TestCase {
+    let mut written = TestCase::new(&*case.id.name, status(case));
+    if !case.id.class.is_empty() {
+        written.set_classname(&*case.id.class);
+    }
+    written.set_time(case.took());
+    written
+}
+
+fn status(case: &Case) -> TestCaseStatus {
+    let mut bad = case.tries.iter().filter(|t| t.status.is_bad());
+    match case.outcome() {
+        CaseOutcome::Passed => TestCaseStatus::success(),
+        CaseOutcome::Flaky => {
+            let mut status = TestCaseStatus::success();
+            status.add_reruns(bad.map(rerun));
+            status
+        }
+        CaseOutcome::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            if let Some(message) = case.message() {
+                status.set_message(message);
+            }
+            status
+        }
+        CaseOutcome::Failed | CaseOutcome::Errored => {
+            let first = bad.next();
+            let mut status = TestCaseStatus::non_success(first.map_or(NonSuccessKind::Failure, |t| kind(t.status)));
+            if let Some(message) = first.and_then(|t| t.message.as_deref()) {
+                status.set_message(headline(message)).set_description(message);
+            }
+            status.add_reruns(bad.map(rerun));
+            status
+        }
+    }
+}
+
+fn rerun(t: &Try) -> TestRerun {
+    let mut rerun = TestRerun::new(kind(t.status));
+    if let Some(took) = t.took {
+        rerun.set_time(took);
+    }
+    if let Some(message) = &t.message {
+        rerun.set_message(headline(message)).set_stack_trace(message);
+    }
+    rerun
+}
+
+fn kind(status: TryStatus) -> NonSuccessKind {
+    match status {
+        TryStatus::Errored | TryStatus::Interrupted => NonSuccessKind::Error,
+        TryStatus::Failed | TryStatus::TimedOut | TryStatus::Passed | TryStatus::Skipped => NonSuccessKind::Failure,
+    }
+}
+
+#[cfg(test)]
+#[path = "merged_tests.rs"]
+mod tests;

@@ -1,0 +1,188 @@
+//! What a `<testsuite>` says about itself, and whether that agrees with the cases in it.
+
+use std::time::Duration;
+
+use crate::domain::report::Weight;
+use crate::domain::text::counted;
+
+/// An open `<testsuite>` or `<testsuites>`.
+#[derive(Debug, Default)]
+pub(super) struct SuiteFrame {
+    /// Names of this suite and those around it, as identity.
+    pub(super) path: String,
+    pub(super) name: String,
+    /// See `Sighting::apart`.
+    pub(super) apart: String,
+    pub(super) lane: u32,
+    /// `<testsuites>`: its counters are sums, and some tools sum oddly.
+    pub(super) is_root: bool,
+    pub(super) header: Header,
+    pub(super) seen: SeenHere,
+    pub(super) ginkgo: GinkgoProperties,
+    /// A Ginkgo JSON report told about this suite already.
+    pub(super) told: bool,
+    /// Looks like Ginkgo v1 so far, and like a dry run of it.
+    pub(super) idle: bool,
+    pub(super) has_skips: bool,
+    /// Time of the suites inside, for suites that do not give their own.
+    pub(super) inner_took: Duration,
+}
+
+/// Counters from the start tag, as far as they are given and make sense.
+#[derive(Debug, Default)]
+pub(super) struct Header {
+    pub(super) tests: Option<u64>,
+    pub(super) failures: u64,
+    pub(super) errors: u64,
+    /// All counters for cases that did not run, whatever the dialect calls them.
+    pub(super) not_run: u64,
+    /// PHPUnit counts warnings apart, and exits with an error for them.
+    pub(super) counts_warnings: bool,
+    pub(super) took: Option<Duration>,
+}
+
+/// What was seen inside, nested suites included.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct SeenHere {
+    /// Cases that were not skipped, each try counted.
+    pub(super) ran: u64,
+    /// `<failure>`, `<error>` and the like.
+    pub(super) bad: u64,
+    /// NUnit's inconclusive cases, which some converters count as errors.
+    pub(super) unsure: u64,
+    /// Suite-level failures.
+    pub(super) events: u64,
+    /// Whether cases stand directly in this suite.
+    pub(super) own_cases: bool,
+}
+
+/// Ginkgo v2 writes its configuration and its own opinion into properties.
+#[derive(Debug, Default)]
+pub(super) struct GinkgoProperties {
+    pub(super) succeeded: Option<bool>,
+    pub(super) special_reason: String,
+}
+
+impl SuiteFrame {
+    /// Time the suite says it took, or its suites do.
+    pub(super) fn took(&self) -> Duration {
+        self.header.took.unwrap_or(self.inner_took)
+    }
+
+    /// Adds what was seen in a suite that closes inside this one.
+    pub(super) fn absorb(&mut self, inner: &SeenHere) {
+        self.seen.ran += inner.ran;
+        self.seen.bad += inner.bad;
+        self.seen.unsure += inner.unsure;
+        self.seen.events += inner.events;
+    }
+
+    /// Where the suite's own words and its cases disagree.
+    pub(super) fn contradictions(&self) -> Vec<(Weight, String)> {
+        let mut found = Vec::new();
+        // A BeforeSuite that failed stands for every spec it kept from running.
+        if self.told || self.seen.events > 0 {
+            return found;
+        }
+        let announced_bad = self.header.failures.saturating_add(self.header.errors);
+        if announced_bad > self.seen.bad + self.seen.unsure {
+            let text = format!(
+                "suite `{}` says that {} failed, but the report shows {}",
+                self.name,
+                counted(announced_bad, "case"),
+                self.seen.bad
+            );
+            found.push((Weight::Fatal, text));
+        }
+        let announced_ran = self.header.tests.unwrap_or(0).saturating_sub(self.header.not_run);
+        if announced_ran > self.seen.ran && !self.is_root && !self.counts_more_than_cases() {
+            let text = format!(
+                "suite `{}` says that {} ran, but the report shows {}",
+                self.name,
+                counted(announced_ran, "case"),
+                self.seen.ran
+            );
+            found.push((Weight::Doubt, text));
+        }
+        if self.ginkgo.succeeded == Some(false) && self.seen.bad == 0 {
+            let reason = if self.ginkgo.special_reason.is_empty() { "" } else { ": " };
+            let text = format!(
+                "suite `{}` says that it did not succeed{reason}{}, but no case failed",
+                self.name, self.ginkgo.special_reason
+            );
+            found.push((Weight::Fatal, text));
+        }
+        found
+    }
+
+    /// pytest counts subtests, mocha the tests that its filter left out; neither lists them.
+    fn counts_more_than_cases(&self) -> bool {
+        matches!(self.name.as_str(), "pytest" | "Mocha Tests")
+    }
+
+    /// A dry run of Ginkgo v1 leaves no other trace than times that are exactly zero.
+    pub(super) fn is_idle_v1(&self) -> bool {
+        self.idle
+            && self.has_skips
+            && self.seen.bad == 0
+            && self.seen.ran > 0
+            && self.header.tests == Some(self.seen.ran)
+            && self.header.took == Some(Duration::ZERO)
+    }
+}
+
+/// A counter; whatever is not a plain number counts as not given.
+pub(super) fn counter(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+/// Seconds, with Surefire's thousands separators; nothing for nonsense.
+pub(super) fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let number: f64 = if text.contains(',') { text.replace(',', "").parse() } else { text.parse() }.ok()?;
+    Duration::try_from_secs_f64(number).ok().filter(|took| took.as_secs() < 366 * 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_counters_are_read_or_left_out() {
+        assert_eq!(seconds("1,234.5"), Some(Duration::from_millis(1_234_500)));
+        assert_eq!(seconds("5.684e-06"), Some(Duration::from_nanos(5684)));
+        for nonsense in ["", "-1", "NaN", "inf", "1e300", "abc"] {
+            assert_eq!(seconds(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(counter(" 12 "), Some(12));
+        for nonsense in ["", "-1", "1.5", "many", "99999999999999999999999"] {
+            assert_eq!(counter(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_knows_of_more_failures_is_never_green() {
+        let mut frame = SuiteFrame { name: "s".into(), ..SuiteFrame::default() };
+        frame.header.failures = 2;
+        frame.seen.bad = 2;
+        assert_eq!(frame.contradictions(), []);
+        frame.header.errors = 1;
+        assert_eq!(frame.contradictions().len(), 1);
+        assert_eq!(frame.contradictions()[0].0, Weight::Fatal);
+        frame.seen.events = 1;
+        assert_eq!(frame.contradictions(), [], "one suite event may stand for many");
+    }
+
+    #[test]
+    fn cases_that_are_announced_and_missing_are_a_doubt() {
+        let mut frame = SuiteFrame { name: "s".into(), ..SuiteFrame::default() };
+        frame.header.tests = Some(10);
+        frame.header.not_run = 4;
+        frame.seen.ran = 6;
+        assert_eq!(frame.contradictions(), []);
+        frame.seen.ran = 5;
+        assert_eq!(frame.contradictions()[0].0, Weight::Doubt);
+        frame.name = "pytest".into();
+        assert_eq!(frame.contradictions(), []);
+    }
+}

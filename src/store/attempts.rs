@@ -1,0 +1,110 @@
+//! Attempts, their progress, their evidence and the cases they showed.
+
+use jiff::Timestamp;
+
+use super::rows::{Columns, guard, millis, name_of, to_json};
+use super::{Result, Store, StoreError, execute, on, transaction};
+use crate::domain::attempt::{Attempt, AttemptState, StopReason};
+use crate::domain::case::Case;
+use crate::domain::ids::AttemptId;
+use crate::domain::progress::Progress;
+use crate::domain::verdict::Evidence;
+
+impl Store {
+    /// Creates an attempt; a second one with the same number changes nothing.
+    pub async fn create_attempt(&self, attempt: &Attempt) -> Result<bool> {
+        const SQL: &str = "INSERT INTO attempts (id, run, cluster, suite, number, state, progress, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+        let (id, run, cluster) = (attempt.id.to_string(), attempt.run.to_string(), attempt.cluster.to_string());
+        let (state, progress) = (name_of(&attempt.state), to_json(&attempt.progress));
+        let (number, at) = (i64::from(attempt.number), millis(attempt.created_at));
+        let suite = attempt.suite.as_str();
+        Ok(on!(self, pool => execute!(pool, SQL, id, run, cluster, suite, number, state, progress, at)) == 1)
+    }
+
+    /// Moves an attempt on to a state short of its end. `false`: somebody else moved it, or the way is not legal.
+    pub async fn move_attempt(&self, attempt: &Attempt, to: AttemptState, now: Timestamp) -> Result<bool> {
+        const SQL: &str = "UPDATE attempts SET state = $1, generation = generation + 1, \
+             started_at = CASE WHEN $1 = 'running' THEN $2 ELSE started_at END \
+             WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
+        let (from, id) = (guard(to.predecessors()), attempt.id.to_string());
+        Ok(on!(self, pool => execute!(pool, SQL, name_of(&to), millis(now), id, attempt.generation, from)) == 1)
+    }
+
+    /// Notes that a live attempt is to be stopped. The first reason stands.
+    pub async fn stop_attempt(&self, attempt: &Attempt, reason: StopReason, now: Timestamp) -> Result<bool> {
+        const SQL: &str = "UPDATE attempts SET stop = $1, stop_at = $2, generation = generation + 1 \
+             WHERE id = $3 AND generation = $4 AND stop IS NULL AND state <> 'done'";
+        let id = attempt.id.to_string();
+        Ok(on!(self, pool => execute!(pool, SQL, name_of(&reason), millis(now), id, attempt.generation)) == 1)
+    }
+
+    /// Fixes an attempt's evidence together with its cases.
+    pub async fn finish_attempt(
+        &self,
+        attempt: &Attempt,
+        evidence: &Evidence,
+        cases: &[Case],
+        now: Timestamp,
+    ) -> Result<bool> {
+        const SQL: &str = "UPDATE attempts SET state = 'done', evidence = $1, finished_at = $2, \
+             generation = generation + 1 WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
+        let (from, id) = (guard(AttemptState::Done.predecessors()), attempt.id.to_string());
+        Ok(transaction!(self, tx => {
+            let moved =
+                execute!(&mut *tx, SQL, to_json(evidence), millis(now), id.as_str(), attempt.generation, from);
+            if moved == 1 {
+                for (seq, case) in (0_i64..).zip(cases) {
+                    insert_case!(tx, id, seq, case);
+                }
+            }
+            moved == 1
+        }))
+    }
+
+    /// How far a running attempt is. Never moves it.
+    pub async fn note_progress(&self, id: AttemptId, progress: &Progress) -> Result<()> {
+        const SQL: &str = "UPDATE attempts SET progress = $1 WHERE id = $2 AND state <> 'done'";
+        on!(self, pool => { execute!(pool, SQL, to_json(progress), id.to_string()); });
+        Ok(())
+    }
+}
+
+macro_rules! insert_case {
+    ($tx:expr, $attempt:expr, $seq:expr, $case:expr) => {
+        execute!(
+            &mut *$tx,
+            "INSERT INTO cases (attempt, seq, class, name, outcome, tries, duration_ms, message) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            $attempt.as_str(),
+            $seq,
+            $case.id.class.as_str(),
+            $case.id.name.as_str(),
+            name_of(&$case.outcome()),
+            i64::try_from($case.tries.len()).unwrap_or(i64::MAX),
+            i64::try_from($case.took().as_millis()).unwrap_or(i64::MAX),
+            $case.message(),
+        )
+    };
+}
+use insert_case;
+
+pub(super) fn attempt(row: &impl Columns) -> Result<Attempt> {
+    let number = u32::try_from(row.int("number")?);
+    Ok(Attempt {
+        id: row.parsed("id", "attempt id")?,
+        run: row.parsed("run", "run id")?,
+        cluster: row.parsed("cluster", "cluster id")?,
+        suite: row.parsed("suite", "suite name")?,
+        number: number.map_err(|_| StoreError::Corrupt { what: "attempt number", value: "out of range".into() })?,
+        state: row.one_of("state", "attempt state")?,
+        generation: row.int("generation")?,
+        progress: row.json("progress", "progress")?,
+        stop: row.one_of_opt("stop", "reason to stop")?,
+        stop_at: row.time_opt("stop_at")?,
+        evidence: row.json_opt("evidence", "evidence")?,
+        created_at: row.time("created_at")?,
+        started_at: row.time_opt("started_at")?,
+        finished_at: row.time_opt("finished_at")?,
+    })
+}

@@ -1,0 +1,128 @@
+//! The inbox: webhooks as received, stored before anything acts on them.
+
+use jiff::Timestamp;
+use sqlx::{Database, QueryBuilder};
+
+use super::rows::{Columns, millis};
+use super::{Db, Result, Store, execute, on};
+
+/// A verified webhook on its way into the store.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    pub guid: String,
+    pub event: String,
+    pub body: bytes::Bytes,
+    pub received_at: Timestamp,
+}
+
+/// What the store made of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    Stored,
+    /// The same GUID was stored before.
+    Duplicate,
+}
+
+/// A stored delivery that waits to be acted upon.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub guid: String,
+    pub event: String,
+    pub body: Vec<u8>,
+    pub received_at: Timestamp,
+    pub tries: u32,
+}
+
+impl Store {
+    /// Stores a batch durably in one commit. The receipts come in the batch's order.
+    ///
+    /// # Errors
+    /// The store is not available; then none of the batch may be acknowledged.
+    pub async fn accept(&self, batch: &[NewDelivery]) -> Result<Vec<Receipt>> {
+        let mut stored = match &self.db {
+            Db::Sqlite(pool) => guids(&insert(batch).build().fetch_all(pool).await?)?,
+            Db::Postgres(pool) => guids(&insert(batch).build().fetch_all(pool).await?)?,
+        };
+        let receipt = |delivery: &NewDelivery| match stored.iter().position(|guid| *guid == delivery.guid) {
+            Some(index) => {
+                stored.swap_remove(index);
+                Receipt::Stored
+            }
+            None => Receipt::Duplicate,
+        };
+        Ok(batch.iter().map(receipt).collect())
+    }
+
+    /// Deliveries to be acted upon, oldest first.
+    pub async fn open_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+        const SQL: &str = "SELECT guid, event, body, received_at, tries FROM deliveries \
+             WHERE processed_at IS NULL AND next_try_at <= $1 ORDER BY seq LIMIT $2";
+        on!(self, pool => {
+            let rows = sqlx::query(SQL).bind(millis(now)).bind(i64::from(limit)).fetch_all(pool).await?;
+            rows.iter().map(delivery).collect()
+        })
+    }
+
+    /// When the next put-off delivery is due; `None` where nothing waits.
+    pub async fn next_delivery_at(&self) -> Result<Option<Timestamp>> {
+        const SQL: &str = "SELECT MIN(next_try_at) AS at FROM deliveries WHERE processed_at IS NULL";
+        on!(self, pool => sqlx::query(SQL).fetch_one(pool).await?.time_opt("at"))
+    }
+
+    /// The delivery needs nothing (more) done.
+    pub async fn settle_delivery(&self, guid: &str, outcome: &str, now: Timestamp) -> Result<()> {
+        on!(self, pool => { execute!(pool, SETTLE, millis(now), outcome, guid); });
+        Ok(())
+    }
+
+    /// Acting on the delivery failed in a way that may pass; it is tried again later.
+    pub async fn postpone_delivery(&self, guid: &str, reason: &str, until: Timestamp) -> Result<()> {
+        const SQL: &str = "UPDATE deliveries SET tries = tries + 1, next_try_at = $1, outcome = $2 \
+             WHERE guid = $3 AND processed_at IS NULL";
+        on!(self, pool => { execute!(pool, SQL, millis(until), reason, guid); });
+        Ok(())
+    }
+
+    /// Forgets processed deliveries from before `before`, at most `limit` at a time; gives how many went.
+    pub async fn prune_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        const SQL: &str = "DELETE FROM deliveries WHERE seq IN \
+             (SELECT seq FROM deliveries WHERE processed_at < $1 ORDER BY processed_at LIMIT $2)";
+        Ok(on!(self, pool => execute!(pool, SQL, millis(before), i64::from(limit))))
+    }
+}
+
+pub(super) const SETTLE: &str =
+    "UPDATE deliveries SET processed_at = $1, outcome = $2 WHERE guid = $3 AND processed_at IS NULL";
+
+/// One statement for the whole batch: one commit, one fsync.
+fn insert<'a, D>(batch: &'a [NewDelivery]) -> QueryBuilder<D>
+where
+    D: Database,
+    &'a str: sqlx::Encode<'a, D> + sqlx::Type<D>,
+    &'a [u8]: sqlx::Encode<'a, D> + sqlx::Type<D>,
+    i64: sqlx::Encode<'a, D> + sqlx::Type<D>,
+{
+    let mut query = QueryBuilder::new("INSERT INTO deliveries (guid, event, received_at, body) ");
+    query.push_values(batch, |mut row, delivery| {
+        row.push_bind(delivery.guid.as_str())
+            .push_bind(delivery.event.as_str())
+            .push_bind(millis(delivery.received_at))
+            .push_bind(&delivery.body[..]);
+    });
+    query.push(" ON CONFLICT (guid) DO NOTHING RETURNING guid");
+    query
+}
+
+fn guids(rows: &[impl Columns]) -> Result<Vec<String>> {
+    rows.iter().map(|row| row.text("guid")).collect()
+}
+
+fn delivery(row: &impl Columns) -> Result<Delivery> {
+    Ok(Delivery {
+        guid: row.text("guid")?,
+        event: row.text("event")?,
+        body: row.bytes("body")?,
+        received_at: row.time("received_at")?,
+        tries: u32::try_from(row.int("tries")?).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,216 @@
+//! Runs: created with their first statuses, cancelled, admitted, concluded and finished.
+
+use jiff::Timestamp;
+
+use super::deliveries::SETTLE;
+use super::rows::{Columns, guard, millis, name_of, to_json};
+use super::statuses::{desire, desire_all};
+use super::{Result, Store, StoreError, execute, on, transaction};
+use crate::domain::cluster::Cluster;
+use crate::domain::ids::RunId;
+use crate::domain::names::{RepoName, Sha, SuiteName};
+use crate::domain::run::{CancelReason, Conclusion, Run, RunState};
+use crate::domain::status::CommitStatus;
+use crate::domain::verdict::Verdict;
+
+/// A run to be created, with the statuses that announce it.
+pub struct NewRun<'a> {
+    pub run: &'a Run,
+    pub statuses: &'a [CommitStatus],
+    /// The delivery that asked for it; settled in the same transaction.
+    pub delivery: Option<&'a str>,
+    /// Runs of the same pull request that this one replaces.
+    pub supersede: bool,
+}
+
+/// What became of [`Store::create_run`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    Run(RunId),
+    /// A run for the same repository, pull request, head and trigger is alive.
+    Existing,
+}
+
+const INSERT: &str = "INSERT INTO runs (id, repo, pr, head, base, tested, trigger_kind, actor, state, gate, verdict, message, \
+     created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
+const CANCEL: &str = "UPDATE runs SET cancel = $1, generation = generation + 1 \
+     WHERE id = $2 AND generation = $3 AND state <> 'finished'";
+const ACTIVE_OF_PR: &str =
+    "SELECT id, generation, cancel FROM runs WHERE repo = $1 AND pr = $2 AND id <> $3 AND state <> 'finished'";
+
+/// Marks every live run of a pull request as to be cancelled; a stronger reason replaces a weaker one.
+macro_rules! cancel_live {
+    ($tx:expr, $repo:expr, $pr:expr, $except:expr, $reason:expr) => {{
+        let pr = i64::try_from($pr).unwrap_or(i64::MAX);
+        let live = sqlx::query(ACTIVE_OF_PR).bind($repo.as_str()).bind(pr).bind($except).fetch_all(&mut *$tx).await?;
+        let mut cancelled = 0;
+        for row in &live {
+            let earlier: Option<CancelReason> = row.one_of_opt("cancel", "reason to cancel")?;
+            if earlier.is_none_or(|earlier| earlier < $reason) {
+                cancelled += execute!(&mut *$tx, CANCEL, name_of(&$reason), row.text("id")?, row.int("generation")?);
+            }
+        }
+        cancelled
+    }};
+}
+
+impl Store {
+    /// Creates a run and its statuses and settles the delivery, all or nothing.
+    pub async fn create_run(&self, new: NewRun<'_>, now: Timestamp) -> Result<Created> {
+        let run = new.run;
+        let pr = run.pr.map(|pr| i64::try_from(pr).unwrap_or(i64::MAX));
+        let created = transaction!(self, tx => {
+            if let (true, Some(pr)) = (new.supersede, run.pr) {
+                cancel_live!(tx, run.repo, pr, run.id.to_string(), CancelReason::Superseded);
+            }
+            let inserted = execute!(
+                &mut *tx, INSERT, run.id.to_string(), run.repo.as_str(), pr, run.head.as_str(), run.base.as_str(),
+                run.tested.as_str(), name_of(&run.trigger), run.actor.as_str(), name_of(&run.state), to_json(&run.gate),
+                run.verdict.as_ref().map(name_of), run.message.as_deref(), millis(run.created_at),
+                run.finished_at.map(millis),
+            );
+            if inserted == 1 {
+                desire_all!(tx, run.id, new.statuses);
+            }
+            if let Some(guid) = new.delivery {
+                let outcome = if inserted == 1 { format!("run {}", run.id) } else { "a run for it is alive".to_owned() };
+                execute!(&mut *tx, SETTLE, millis(now), outcome, guid);
+            }
+            inserted
+        });
+        Ok(if created == 1 { Created::Run(run.id) } else { Created::Existing })
+    }
+
+    /// Asks for every live run of a pull request to be cancelled and settles the delivery.
+    pub async fn cancel_runs(
+        &self,
+        repo: &RepoName,
+        pr: u64,
+        reason: CancelReason,
+        delivery: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        Ok(transaction!(self, tx => {
+            let cancelled = cancel_live!(tx, repo, pr, "", reason);
+            execute!(&mut *tx, SETTLE, millis(now), format!("{cancelled} runs cancelled"), delivery);
+            cancelled
+        }))
+    }
+
+    /// Gives a run its place within capacity and, where given, requests its cluster. `false`: somebody else moved it.
+    pub async fn admit(&self, run: &Run, cluster: &Cluster, now: Timestamp) -> Result<bool> {
+        const SQL: &str = "UPDATE runs SET state = 'active', admitted_at = $1, generation = generation + 1 \
+             WHERE id = $2 AND generation = $3 AND $4 LIKE '%,' || state || ',%'";
+        let from = guard(RunState::Active.predecessors());
+        Ok(transaction!(self, tx => {
+            let moved = execute!(&mut *tx, SQL, millis(now), run.id.to_string(), run.generation, from);
+            if moved == 1 {
+                insert_cluster!(tx, cluster);
+            }
+            moved == 1
+        }))
+    }
+
+    /// Fixes what a suite came to, with its status. The first conclusion stands.
+    pub async fn conclude(
+        &self,
+        run: RunId,
+        suite: &SuiteName,
+        conclusion: &Conclusion,
+        status: &CommitStatus,
+        now: Timestamp,
+    ) -> Result<bool> {
+        Ok(transaction!(self, tx => {
+            let inserted = conclude_one!(tx, run, suite, conclusion, now);
+            if inserted == 1 {
+                desire!(tx, run, status);
+            }
+            inserted == 1
+        }))
+    }
+
+    /// Fixes the run's verdict and lets its clusters go, with the last statuses. `false`: somebody else moved it.
+    pub async fn finish(
+        &self,
+        run: &Run,
+        verdict: Verdict,
+        message: Option<&str>,
+        rest: &[(SuiteName, Conclusion, CommitStatus)],
+        now: Timestamp,
+    ) -> Result<bool> {
+        const SQL: &str = "UPDATE runs SET state = 'finished', verdict = $1, message = $2, finished_at = $3, \
+             generation = generation + 1 WHERE id = $4 AND generation = $5 AND $6 LIKE '%,' || state || ',%'";
+        let from = guard(RunState::Finished.predecessors());
+        Ok(transaction!(self, tx => {
+            let id = run.id.to_string();
+            let moved =
+                execute!(&mut *tx, SQL, name_of(&verdict), message, millis(now), id.as_str(), run.generation, from);
+            if moved == 1 {
+                for (suite, conclusion, status) in rest {
+                    conclude_one!(tx, run.id, suite, conclusion, now);
+                    desire!(tx, run.id, status);
+                }
+                execute!(&mut *tx, RELEASE_OF_RUN, millis(now), id.as_str());
+            }
+            moved == 1
+        }))
+    }
+
+    /// Says what a queued run waits for. `true` when that is news.
+    pub async fn explain_run(&self, id: RunId, message: &str) -> Result<bool> {
+        const SQL: &str =
+            "UPDATE runs SET message = $1 WHERE id = $2 AND state <> 'finished' AND message IS DISTINCT FROM $1";
+        Ok(on!(self, pool => execute!(pool, SQL, message, id.to_string())) == 1)
+    }
+
+    /// One run, whatever its state.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        on!(self, pool => {
+            let row = sqlx::query("SELECT * FROM runs WHERE id = $1").bind(id.to_string()).fetch_optional(pool).await?;
+            row.as_ref().map(run).transpose()
+        })
+    }
+}
+
+const RELEASE_OF_RUN: &str = "UPDATE clusters SET released_at = $1, generation = generation + 1 \
+     WHERE run = $2 AND released_at IS NULL AND state <> 'destroyed'";
+
+/// One conclusion; 0 where the suite has one already.
+macro_rules! conclude_one {
+    ($tx:expr, $run:expr, $suite:expr, $conclusion:expr, $now:expr) => {
+        execute!(
+            &mut *$tx,
+            "INSERT INTO conclusions (run, suite, verdict, description, concluded_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT DO NOTHING",
+            $run.to_string(),
+            $suite.as_str(),
+            name_of(&$conclusion.verdict),
+            $conclusion.description.as_str(),
+            millis($now),
+        )
+    };
+}
+use {super::clusters::insert_cluster, conclude_one};
+
+pub(super) fn run(row: &impl Columns) -> Result<Run> {
+    let pr = row.int_opt("pr")?.map(u64::try_from).transpose();
+    Ok(Run {
+        id: row.parsed("id", "run id")?,
+        repo: row.parsed("repo", "repository name")?,
+        pr: pr.map_err(|_| StoreError::Corrupt { what: "pull request number", value: "a negative number".into() })?,
+        head: row.parsed("head", "commit id")?,
+        base: row.parsed("base", "commit id")?,
+        tested: row.parsed::<Sha>("tested", "commit id")?,
+        trigger: row.one_of("trigger_kind", "trigger")?,
+        actor: row.text("actor")?,
+        state: row.one_of("state", "run state")?,
+        generation: row.int("generation")?,
+        gate: row.json("gate", "gate")?,
+        cancel: row.one_of_opt("cancel", "reason to cancel")?,
+        verdict: row.one_of_opt("verdict", "verdict")?,
+        message: row.text_opt("message")?,
+        created_at: row.time("created_at")?,
+        admitted_at: row.time_opt("admitted_at")?,
+        finished_at: row.time_opt("finished_at")?,
+    })
+}
