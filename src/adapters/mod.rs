@@ -1,3 +1,4 @@
 //! The outside world in its own words, translated into the ports'. No type of a vendor's library leaves its folder.
 
 pub mod archive;
+pub mod kube;
