@@ -1,0 +1,27 @@
+# The commands of this repository. Each installs what it needs and says what it does; the work is in deploy/build/.
+# `make` alone lists them.
+
+SCENARIO ?= healthy
+TIER ?=
+
+.PHONY: help demo test bench lint images
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## the main job on a real cluster; SCENARIO=healthy, broken or flaky
+	@deploy/build/demo $(SCENARIO)
+
+test: ## every test; TIER="unit node" runs only these tiers
+	@deploy/build/test $(TIER)
+
+bench: ## the figures of the service on this machine, as a table and as JSON
+	@deploy/build/bench
+
+lint: ## formatting, clippy, shell and Go checks
+	@deploy/build/lint
+
+images: ## the container images: node, conformance tests
+	@deploy/build/need docker c go debian
+	@deploy/build/engine
+	@deploy/build/images node conformance
