@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) selection: Selection,
     /// Tries per spec in all, the first one included.
     pub(crate) flake_attempts: NonZeroU32,
+    pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) results: Option<PathBuf>,
     pub(crate) workspace: PathBuf,
     pub(crate) images: Images,
@@ -110,6 +111,7 @@ pub(crate) fn parse(
             skip: patterns(words.skip, env("PORTCULLIS_SKIP"))?,
         },
         flake_attempts: attempts.map_or(Ok(NonZeroU32::MIN), |text| flake_attempts(&text))?,
+        kubeconfig: env("KUBECONFIG").map(PathBuf::from),
         results: env("RESULTS_DIR").map(PathBuf::from),
         workspace: env("PORTCULLIS_WORKSPACE").unwrap_or_else(|| "/workspace".into()).into(),
         images: Images {
@@ -189,7 +191,7 @@ mod tests {
         assert_eq!(settings.suite, SuiteName::Smoke);
         assert_eq!(settings.flake_attempts.get(), 1);
         assert_eq!(settings.workspace, PathBuf::from("/workspace"));
-        assert_eq!(settings.results, None);
+        assert_eq!((settings.kubeconfig, settings.results), (None, None));
         assert_eq!(settings.selection.choose("anything"), Choice::Run);
         assert_eq!(settings.images.agnhost, AGNHOST);
     }
@@ -210,6 +212,7 @@ mod tests {
         let env = [
             ("PORTCULLIS_FOCUS", "dns"),
             ("PORTCULLIS_FLAKE_ATTEMPTS", "3"),
+            ("KUBECONFIG", "/kubeconfig"),
             ("RESULTS_DIR", "/results"),
             ("PORTCULLIS_WORKSPACE", "/elsewhere"),
             ("PORTCULLIS_BUSYBOX_IMAGE", "example/busybox"),
@@ -218,6 +221,7 @@ mod tests {
         assert_eq!(settings.selection.choose("dns: answers"), Choice::Run);
         assert_eq!(settings.selection.choose("nodes"), Choice::OutOfFocus);
         assert_eq!(settings.flake_attempts.get(), 3);
+        assert_eq!(settings.kubeconfig, Some("/kubeconfig".into()));
         assert_eq!(settings.results, Some("/results".into()));
         assert_eq!(settings.workspace, PathBuf::from("/elsewhere"));
         assert_eq!(settings.images.busybox, "example/busybox");

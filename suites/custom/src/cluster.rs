@@ -12,6 +12,7 @@ use anyhow::Context;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde_json::json;
 use tokio::time::timeout;
@@ -21,6 +22,7 @@ use crate::spec::{SpecResult, While};
 use crate::wait::{Seen, until};
 
 const RUN_LABEL: &str = "portcullis.dev/suite-run";
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Deleting is asked for, not awaited; this bounds the asking.
 const TIDY_LIMIT: Duration = Duration::from_secs(5);
 
@@ -35,17 +37,23 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Reads `$KUBECONFIG`. Does not connect: an unreachable API server is for the specs to report.
-    pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Self> {
-        anyhow::ensure!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set");
-        let mut config = Config::from_kubeconfig(&Default::default()).await.context("reading $KUBECONFIG")?;
+    /// Reads the kubeconfig. Does not connect yet.
+    pub(crate) async fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let path = settings.kubeconfig.as_deref().context("KUBECONFIG is not set")?;
+        let kubeconfig = Kubeconfig::read_from(path)?;
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.connect_timeout = Some(Duration::from_secs(5));
         Ok(Self {
-            client: Client::try_from(config).context("making a client from $KUBECONFIG")?,
+            client: Client::try_from(config)?,
             images: settings.images.clone(),
             workspace: settings.workspace.clone(),
             run: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
         })
+    }
+
+    /// Whether the API server answers at all; otherwise no spec can tell anything about the cluster.
+    pub(crate) async fn answers(&self) -> SpecResult {
+        until("API server", ANSWER_LIMIT, async || self.client.apiserver_version().await.map(|_| Seen::Ready(()))).await
     }
 
     /// Deletes what is left of this execution: a namespace whose creation was interrupted is known to nobody.

@@ -27,7 +27,8 @@ pub(crate) async fn pods(client: &Client, namespace: &str, selector: &ListParams
     if pods.len() > PODS_SHOWN {
         lines.push(format!("and {} more pods", pods.len() - PODS_SHOWN));
     }
-    lines.extend(warnings(client, namespace).await);
+    lines.extend(warnings(client, namespace, &pods).await);
+    lines.dedup();
     lines.join("\n")
 }
 
@@ -97,12 +98,24 @@ async fn log_lines(api: &Api<Pod>, pod: &Pod) -> Vec<String> {
     log.lines().filter(|line| !line.trim().is_empty()).map(|line| cut(&format!("  log: {line}"))).collect()
 }
 
-async fn warnings(client: &Client, namespace: &str) -> Vec<String> {
+async fn warnings(client: &Client, namespace: &str, pods: &[Pod]) -> Vec<String> {
     let api = Api::<Event>::namespaced(client.clone(), namespace);
-    let warnings = ListParams::default().fields("type=Warning").limit(200);
+    let warnings = ListParams::default().fields("type=Warning").limit(500);
     let mut events = api.list(&warnings).await.map(|list| list.items).unwrap_or_default();
+    events.retain(|event| concerns(event, pods));
     events.sort_by_key(|event| event.last_timestamp.clone().or_else(|| event.metadata.creation_timestamp.clone()));
     events.iter().rev().take(EVENTS_SHOWN).map(event_line).collect()
+}
+
+/// Whether an event is about one of the pods or about what makes pods and volumes, rather than about pods of
+/// the past or a node.
+fn concerns(event: &Event, pods: &[Pod]) -> bool {
+    let object = &event.involved_object;
+    match object.kind.as_deref() {
+        Some("Pod") => pods.iter().any(|pod| pod.metadata.uid == object.uid),
+        Some("Node") | None => false,
+        Some(_) => true,
+    }
 }
 
 fn event_line(event: &Event) -> String {
@@ -155,6 +168,18 @@ mod tests {
             ]},
         }));
         assert_eq!(pod_line(&pod), "pod web-1: Pending; not scheduled: 0/1 nodes are available");
+    }
+
+    #[test]
+    fn only_events_that_can_explain_are_shown() {
+        let pods = [typed::<Pod>(json!({ "metadata": { "name": "web-1", "uid": "new" } }))];
+        let about = |kind: &str, uid: &str| -> Event {
+            typed(json!({ "metadata": {}, "involvedObject": { "kind": kind, "uid": uid } }))
+        };
+        assert!(concerns(&about("Pod", "new"), &pods));
+        assert!(concerns(&about("ReplicaSet", "any"), &pods));
+        assert!(!concerns(&about("Pod", "old"), &pods));
+        assert!(!concerns(&about("Node", "any"), &pods));
     }
 
     #[test]

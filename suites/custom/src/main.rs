@@ -93,7 +93,7 @@ async fn start(settings: &Settings, progress: &Progress) -> u8 {
         progress.text(&format!("results cannot be written: {error:#}"));
         return USAGE;
     }
-    match Cluster::connect(settings).await {
+    match Cluster::new(settings).await {
         Ok(cluster) => run(settings, &specs, &cluster, progress).await,
         Err(error) => {
             progress.text(&format!("no usable kubeconfig: {error:#}"));
@@ -111,7 +111,10 @@ async fn run(settings: &Settings, specs: &[Spec], cluster: &Cluster, progress: &
         interrupt: watch_signals(),
         progress,
     };
-    let records = runner.run(specs).await;
+    let records = match cluster.answers().await {
+        Ok(()) => runner.run(specs).await,
+        Err(why) => runner.give_up(specs, &why),
+    };
     cluster.sweep().await;
     if let Some(folder) = &settings.results
         && let Err(error) = junit::write(folder, settings.suite.as_str(), started, &records)

@@ -7,8 +7,9 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::describe;
 use crate::spec::{NotPassed, SpecResult};
@@ -16,6 +17,8 @@ use crate::wait::{Seen, until};
 
 /// Restarts after which a crashing container is given up on before the limit is over.
 const CRASHES: i32 = 2;
+/// Time that a crashing container is given in any case.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A workload that rolls out.
 pub(crate) trait Workload:
@@ -30,27 +33,26 @@ pub(crate) trait Workload:
     fn selector(&self) -> Option<&LabelSelector>;
 }
 
-/// Waits until the workload exists and is rolled out; on failure says how its pods are.
+/// Waits until the workload exists, is rolled out and its former pods have ended, so that whatever answers
+/// afterwards is the declared version. On failure says how the pods are.
 pub(crate) async fn await_rollout<W: Workload>(
     client: &Client,
     namespace: &str,
     name: &str,
     limit: Duration,
 ) -> SpecResult<W> {
-    let api = Api::<W>::namespaced(client.clone(), namespace);
+    let (workloads, pods) =
+        (Api::<W>::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace));
+    let start = Instant::now();
     let mut selector = None;
     let rolled_out = until(format!("{} {namespace}/{name}", W::kind(&())), limit, async || {
-        let Some(workload) = api.get_opt(name).await? else {
+        let Some(workload) = workloads.get_opt(name).await? else {
             return Ok(Seen::NotYet("it does not exist".into()));
         };
-        selector = workload.selector().map(list_params);
-        let Some(missing) = workload.missing() else {
-            return Ok(Seen::Ready(workload));
-        };
-        Ok(match crashing(client, namespace, selector.as_ref()).await? {
-            Some(pod) => Seen::Never(format!("{missing}, and {pod} keeps crashing")),
-            None => Seen::NotYet(missing),
-        })
+        let ours = workload.selector().map(list_params).unwrap_or_default();
+        let pods: Vec<Pod> = pods.list(&ours).await?.items;
+        selector = Some(ours);
+        Ok(judge(workload, &pods, start.elapsed()))
     })
     .await;
     match (rolled_out, selector) {
@@ -62,11 +64,24 @@ pub(crate) async fn await_rollout<W: Workload>(
     }
 }
 
-/// The name of a pod that is being restarted over and over.
-async fn crashing(client: &Client, namespace: &str, pods: Option<&ListParams>) -> Result<Option<String>, kube::Error> {
-    let Some(pods) = pods else { return Ok(None) };
-    let found = Api::<Pod>::namespaced(client.clone(), namespace).list(pods).await?;
-    Ok(found.items.iter().find(|pod| is_crashing(pod)).map(kube::ResourceExt::name_any))
+fn judge<W: Workload>(workload: W, pods: &[Pod], waited: Duration) -> Seen<W> {
+    if let Some(missing) = workload.missing() {
+        // Crashing pods of the version before are cleared away first, so they do not count at once.
+        return match pods.iter().find(|pod| is_crashing(pod)) {
+            Some(pod) if waited >= PATIENCE => {
+                Seen::Never(format!("{missing}, and pod {} keeps crashing", pod.name_any()))
+            }
+            Some(_) | None => Seen::NotYet(missing),
+        };
+    }
+    match pods.iter().find(|pod| is_ending(pod)) {
+        Some(pod) => Seen::NotYet(format!("its former pod {} has not ended", pod.name_any())),
+        None => Seen::Ready(workload),
+    }
+}
+
+fn is_ending(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
 }
 
 fn is_crashing(pod: &Pod) -> bool {
@@ -203,6 +218,31 @@ mod tests {
         assert_eq!(set("a", 1).missing(), Some("1 of 2 replicas are updated".into()));
         assert_eq!(set("a", 2).missing(), None);
         assert_eq!(set("b", 0).missing(), None);
+    }
+
+    fn pod(metadata: serde_json::Value, restarts: i32) -> Pod {
+        let waiting = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+        let container = json!({ "name": "web", "image": "", "imageID": "", "ready": false,
+                                "restartCount": restarts, "state": waiting });
+        typed(json!({ "metadata": metadata, "status": { "containerStatuses": [container] } }))
+    }
+
+    #[test]
+    fn a_crashing_pod_ends_the_wait_after_a_while() {
+        let unready = || deployment(json!({}));
+        let judged = |restarts, waited| judge(unready(), &[pod(json!({ "name": "web-1" }), restarts)], waited);
+        assert!(matches!(judged(CRASHES, Duration::ZERO), Seen::NotYet(_)));
+        assert!(matches!(judged(0, PATIENCE), Seen::NotYet(_)));
+        assert!(matches!(judged(CRASHES, PATIENCE), Seen::Never(why) if why.contains("pod web-1 keeps crashing")));
+    }
+
+    #[test]
+    fn a_former_pod_that_still_ends_holds_the_roll_out_up() {
+        let ready = json!({ "observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2 });
+        let ending = pod(json!({ "name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z" }), 0);
+        let seen = judge(deployment(ready.clone()), &[ending], Duration::ZERO);
+        assert!(matches!(seen, Seen::NotYet(why) if why.contains("old has not ended")));
+        assert!(matches!(judge(deployment(ready), &[], Duration::ZERO), Seen::Ready(_)));
     }
 
     #[test]

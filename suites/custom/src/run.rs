@@ -28,6 +28,9 @@ pub(crate) struct Runner<'a> {
     pub(crate) progress: &'a Progress,
 }
 
+/// Things with their specs' places in the suite: parallel specs end in any order, the report keeps the suite's.
+type Placed<T> = Vec<(usize, T)>;
+
 /// One spec of this execution with all its tries, oldest first; never empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
@@ -84,31 +87,63 @@ impl Record {
     }
 }
 
+impl From<NotPassed> for End {
+    fn from(not_passed: NotPassed) -> Self {
+        match not_passed {
+            NotPassed::Failed(text) => Self::Failed(text),
+            NotPassed::Errored(text) => Self::Errored(text),
+            NotPassed::Skipped(reason) => Self::Skipped(reason),
+        }
+    }
+}
+
 impl Runner<'_> {
     /// Runs what the selection leaves of `specs`. The records come in the order of `specs`, one for each that
     /// is in focus, whatever happened.
     pub(crate) async fn run(&self, specs: &[Spec]) -> Vec<Record> {
         let start = Instant::now();
-        let mut records: Vec<(usize, Record)> = Vec::new();
-        let (mut serial, mut parallel) = (Vec::new(), Vec::new());
-        for (place, spec) in specs.iter().enumerate() {
-            match (self.selection.choose(spec.name), spec.order) {
-                (Choice::OutOfFocus, _) => {}
-                (Choice::Skip(pattern), _) => {
-                    let end = End::Skipped(format!("matches the skip pattern `{pattern}`"));
-                    records.push((place, Record::untried(spec.name, end)));
-                }
-                (Choice::Run, Order::Serial) => serial.push((place, spec)),
-                (Choice::Run, Order::Parallel) => parallel.push((place, spec)),
-            }
-        }
-        self.progress.plan(serial.len() + parallel.len(), records.len());
-        records.iter().for_each(|(_, record)| self.progress.ended(record));
+        let (chosen, mut records) = self.choose(specs);
+        let (serial, parallel): (Vec<_>, Vec<_>) =
+            chosen.into_iter().partition(|(_, spec)| spec.order == Order::Serial);
         for (place, spec) in serial {
             records.push((place, self.run_spec(spec).await));
         }
         let running = parallel.into_iter().map(async |(place, spec)| (place, self.run_spec(spec).await));
         records.extend(stream::iter(running).buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await);
+        self.conclude(records, start)
+    }
+
+    /// Runs nothing: every spec that would have run ends as `why` says.
+    pub(crate) fn give_up(&self, specs: &[Spec], why: &NotPassed) -> Vec<Record> {
+        let start = Instant::now();
+        let (chosen, mut records) = self.choose(specs);
+        for (place, spec) in chosen {
+            let record = Record::untried(spec.name, End::from(why.clone()));
+            self.progress.ended(&record);
+            records.push((place, record));
+        }
+        self.conclude(records, start)
+    }
+
+    /// What is to run, and the records of what is to be skipped, each with its place in the suite.
+    fn choose<'s>(&self, specs: &'s [Spec]) -> (Placed<&'s Spec>, Placed<Record>) {
+        let (mut chosen, mut skipped) = (Vec::new(), Vec::new());
+        for (place, spec) in specs.iter().enumerate() {
+            match self.selection.choose(spec.name) {
+                Choice::Run => chosen.push((place, spec)),
+                Choice::OutOfFocus => {}
+                Choice::Skip(pattern) => {
+                    let end = End::Skipped(format!("matches the skip pattern `{pattern}`"));
+                    skipped.push((place, Record::untried(spec.name, end)));
+                }
+            }
+        }
+        self.progress.plan(chosen.len(), skipped.len());
+        skipped.iter().for_each(|(_, record)| self.progress.ended(record));
+        (chosen, skipped)
+    }
+
+    fn conclude(&self, mut records: Placed<Record>, start: Instant) -> Vec<Record> {
         records.sort_by_key(|(place, _)| *place);
         let records: Vec<_> = records.into_iter().map(|(_, record)| record).collect();
         self.progress.done(&records, start.elapsed());
@@ -148,9 +183,7 @@ impl Runner<'_> {
             signal = self.interrupted() => End::Interrupted(format!("interrupted by {signal}")),
             ended = tokio::time::timeout(spec.limit, body) => match ended {
                 Ok(Ok(Ok(()))) => End::Passed,
-                Ok(Ok(Err(NotPassed::Failed(text)))) => End::Failed(text),
-                Ok(Ok(Err(NotPassed::Errored(text)))) => End::Errored(text),
-                Ok(Ok(Err(NotPassed::Skipped(reason)))) => End::Skipped(reason),
+                Ok(Ok(Err(not_passed))) => End::from(not_passed),
                 Ok(Err(_)) => End::Errored("the spec panicked, its message is on standard error".into()),
                 Err(_) => End::Errored(format!("the spec did not end within {}s", spec.limit.as_secs())),
             },

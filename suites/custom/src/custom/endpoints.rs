@@ -2,6 +2,7 @@
 //! `portcullis.dev/probe: http://:PORT/PATH` answers 200, asked once per attempt from a pod in the cluster.
 
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ListParams;
 
 use super::manifests::Declared;
@@ -98,7 +99,11 @@ async fn explain(fixture: &Fixture, endpoint: &Endpoint, answer: &str) -> String
         None => text += "\nthere is no such Service in the cluster",
         Some(spec) => {
             for port in spec.ports.iter().flatten() {
-                let target = port.target_port.as_ref().map(|target| format!("{target:?}")).unwrap_or_default();
+                let target = match &port.target_port {
+                    Some(IntOrString::Int(number)) => number.to_string(),
+                    Some(IntOrString::String(name)) => format!("`{name}`"),
+                    None => port.port.to_string(),
+                };
                 text += &format!("\nit forwards port {} to {target} of its pods", port.port);
             }
             let selector: Vec<_> =

@@ -44,14 +44,17 @@ impl Stage {
     }
 
     async fn run(&self, specs: &[Spec], flake_attempts: u32) -> Vec<Record> {
-        let runner = Runner {
+        self.runner(flake_attempts, &Progress::silent()).run(specs).await
+    }
+
+    fn runner<'a>(&'a self, flake_attempts: u32, progress: &'a Progress) -> Runner<'a> {
+        Runner {
             cluster: &self.cluster,
             selection: &self.selection,
             flake_attempts: NonZeroU32::new(flake_attempts).unwrap(),
             interrupt: self.stop.subscribe(),
-            progress: &Progress::silent(),
-        };
-        runner.run(specs).await
+            progress,
+        }
     }
 }
 
@@ -116,6 +119,19 @@ async fn skipped_specs_are_recorded_and_unfocused_ones_are_not() {
     let seen: Vec<_> = records.iter().map(|record| (record.name.as_str(), record.outcome())).collect();
     assert_eq!(seen, [("one", Outcome::Passed), ("two", Outcome::Skipped)]);
     assert_eq!(stage.log.borrow().len(), 2, "a skipped spec is not started");
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_is_an_error_of_every_spec() {
+    let mut stage = Stage::new();
+    stage.selection.skip = vec![Pattern::parse("two".into()).unwrap()];
+    let specs = ["one", "two"].map(|name| stage.spec(name, Order::Parallel, &[Ok(())]));
+    let why = NotPassed::Errored("connection refused".into());
+    let records = stage.runner(2, &Progress::silent()).give_up(&specs, &why);
+    let outcomes: Vec<_> = records.iter().map(Record::outcome).collect();
+    assert_eq!(outcomes, [Outcome::Errored, Outcome::Skipped]);
+    assert_eq!(ends(&records[0]), [End::Errored("connection refused".into())]);
+    assert!(stage.log.borrow().is_empty(), "nothing was started");
 }
 
 #[tokio::test]
