@@ -9,3 +9,4 @@ pub mod ports;
 pub mod reconcile;
 pub mod reports;
 pub mod store;
+pub mod web;

@@ -5,6 +5,7 @@
 mod attempts;
 mod clusters;
 mod deliveries;
+mod pages;
 mod rows;
 mod runs;
 mod statuses;
@@ -20,6 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 pub use deliveries::{Delivery, NewDelivery, Receipt};
+pub use pages::{Census, NotableCase, RunFilter, RunLine, Standing, Start, StatusLine};
 pub use runs::{Created, NewRun};
 pub use statuses::Unpublished;
 

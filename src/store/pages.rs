@@ -12,7 +12,7 @@ use super::{Db, Result, Store, StoreError, on};
 use crate::domain::attempt::Attempt;
 use crate::domain::case::CaseOutcome;
 use crate::domain::gate::Gate;
-use crate::domain::ids::{AttemptId, ClusterId, RunId};
+use crate::domain::ids::{AttemptId, RunId};
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::run::{RunState, Trigger};
 use crate::domain::status::StatusState;
@@ -67,8 +67,12 @@ pub enum Start {
 /// A spec that deserves a look: it failed, or it passed only when tried again.
 #[derive(Debug, Clone)]
 pub struct NotableCase {
+    /// JUnit's class; often empty or the name of a package.
+    pub class: String,
     pub name: String,
     pub outcome: CaseOutcome,
+    /// How often it was tried.
+    pub tries: u64,
     pub duration_ms: u64,
     pub message: Option<String>,
 }
@@ -103,7 +107,7 @@ pub struct Census {
 const LINE: &str = "SELECT id, repo, pr, head, trigger_kind, actor, state, verdict, message, created_at, finished_at, \
      CASE WHEN state <> 'finished' THEN gate END AS gate FROM runs WHERE 1 = 1";
 /// The literal list repeats the condition of the index `cases_notable`.
-const NOTABLE: &str = "SELECT name, outcome, duration_ms, message FROM cases \
+const NOTABLE: &str = "SELECT class, name, outcome, tries, duration_ms, message FROM cases \
      WHERE attempt = $1 AND outcome IN ('failed', 'errored', 'flaky') ORDER BY seq LIMIT $2";
 
 impl Store {
@@ -139,14 +143,6 @@ impl Store {
         on!(self, pool => {
             let query = sqlx::query("SELECT * FROM attempts WHERE id = $1").bind(id.to_string());
             query.fetch_optional(pool).await?.as_ref().map(attempt).transpose()
-        })
-    }
-
-    /// The run that a cluster was leased for.
-    pub async fn run_of_cluster(&self, id: ClusterId) -> Result<Option<RunId>> {
-        on!(self, pool => {
-            let query = sqlx::query("SELECT run FROM clusters WHERE id = $1").bind(id.to_string());
-            query.fetch_optional(pool).await?.as_ref().map(|row| row.parsed("run", "run id")).transpose()
         })
     }
 
@@ -291,9 +287,11 @@ fn notable(row: &impl Columns) -> Result<NotableCase> {
         other => return Err(StoreError::Corrupt { what: "notable outcome", value: other.to_owned() }),
     };
     Ok(NotableCase {
+        class: row.text("class")?,
         name: row.text("name")?,
         outcome,
-        duration_ms: u64::try_from(row.int("duration_ms")?).unwrap_or(0),
+        tries: count(row, "tries")?,
+        duration_ms: count(row, "duration_ms")?,
         message: row.text_opt("message")?,
     })
 }
