@@ -3,7 +3,10 @@
 //! `domain ← ports ← {store, adapters} ← reconcile ← app ← cli`; `web` sees domain, ports and store.
 
 pub mod adapters;
+pub mod app;
 pub mod artifacts;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod ports;
 pub mod reconcile;

@@ -15,11 +15,11 @@ pub enum Cause {
 /// client-go's and kubectl's words for an API server that does not answer, with a path only Kubernetes serves.
 static API_UNREACHABLE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"https://[^\s"]+/(?:api/v1/(?:namespaces|nodes|pods|services|events|configmaps|secrets|serviceaccounts|"#,
-        r#"endpoints|persistentvolume)|apis/[a-z0-9.-]+/v\d|api\?timeout=|version\?timeout=|openapi/v)[^\s"]*"#,
-        r#"\\?"?:[^\n]{0,200}?(?:connection refused|no route to host|network is unreachable|i/o timeout|"#,
+        r#"https://(?P<server>[^\s"/]+)/(?:api/v1/(?:namespaces|nodes|pods|services|events|configmaps|secrets|"#,
+        r#"serviceaccounts|endpoints|persistentvolume)|apis/[a-z0-9.-]+/v\d|api\?timeout=|version\?timeout=|openapi/v)"#,
+        r#"[^\s"]*\\?"?:[^\n]{0,200}?(?P<why>connection refused|no route to host|network is unreachable|i/o timeout|"#,
         r#"TLS handshake timeout|connection reset by peer|client connection lost|\bEOF\b)"#,
-        r#"|The connection to the server \S+ was refused"#,
+        r#"|The connection to the server (?P<kubectl>\S+) was refused"#,
     ))
     .expect("the pattern is constant and compiles")
 });
@@ -29,6 +29,14 @@ static NODES_NOT_READY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"Not ready nodes|client rate limiter Wait returned an error: .{0,80}would exceed context deadline")
         .expect("the pattern is constant and compiles")
 });
+
+/// `API server 10.0.0.1:6443 unreachable: connection refused`, if that is what a failure's message says.
+pub fn api_unreachable(message: &str) -> Option<String> {
+    let found = API_UNREACHABLE.captures(message)?;
+    let server = found.name("server").or_else(|| found.name("kubectl")).map_or("", |server| server.as_str());
+    let why = found.name("why").map_or("connection refused", |why| why.as_str());
+    Some(format!("API server {server} unreachable: {why}"))
+}
 
 /// The cause that a failure's message gives away, if any.
 pub fn cause_of(message: &str) -> Option<Cause> {
@@ -51,7 +59,16 @@ mod tests {
             r#"error: Get \"https://10.1.2.3:6443/api?timeout=32s\": net/http: TLS handshake timeout"#,
         ] {
             assert_eq!(cause_of(message), Some(Cause::ApiUnreachable), "{message}");
+            assert!(api_unreachable(message).is_some_and(|text| text.starts_with("API server ")), "{message}");
         }
+    }
+
+    #[test]
+    fn the_server_and_the_reason_are_named() {
+        let said = api_unreachable("x\nThe connection to the server 10.0.0.1:6443 was refused - did you");
+        assert_eq!(said.as_deref(), Some("API server 10.0.0.1:6443 unreachable: connection refused"));
+        let said = api_unreachable(r#"Get "https://node:6443/api/v1/pods/x": dial tcp 10.1.1.1:6443: i/o timeout"#);
+        assert_eq!(said.as_deref(), Some("API server node:6443 unreachable: i/o timeout"));
     }
 
     #[test]

@@ -66,10 +66,33 @@ pub fn plain_line(text: &str) -> String {
 }
 
 /// The line of a failure message that says most: the first one that is neither a place in the source, nor a rule, nor blank.
+///
+/// Kubernetes' tests print `Unexpected error:`, the error's memory layout, its text, `occurred`: there it is the text.
 pub fn headline(message: &str) -> &str {
-    let mut lines = message.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
-    let first = lines.clone().next().unwrap_or("");
-    lines.find(|line| !is_source_place(line)).unwrap_or(first)
+    let lines = || message.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
+    let first = lines().next().unwrap_or("");
+    let telling = lines().find(|line| !is_source_place(line)).unwrap_or(first);
+    let telling = if telling.ends_with("Unexpected error:") {
+        let before = lines().zip(lines().skip(1)).find(|(_, next)| *next == "occurred");
+        before.map_or(telling, |(text, _)| text)
+    } else {
+        telling
+    };
+    without_klog_time(telling)
+}
+
+/// `Nov 20 21:33:54.139: text` without its time.
+fn without_klog_time(line: &str) -> &str {
+    const SHAPE: &[u8] = b"Aaa _0 00:00:00.000: ";
+    let fits = |(shape, byte): (&u8, &u8)| match shape {
+        b'A' => byte.is_ascii_uppercase(),
+        b'a' => byte.is_ascii_lowercase(),
+        b'_' => byte.is_ascii_digit() || *byte == b' ',
+        b'0' => byte.is_ascii_digit(),
+        exactly => exactly == byte,
+    };
+    let has_time = line.len() > SHAPE.len() && SHAPE.iter().zip(line.as_bytes()).all(fits);
+    if has_time { &line[SHAPE.len()..] } else { line }
 }
 
 /// `path/file.go:25`, with nothing else on the line.

@@ -62,4 +62,7 @@ fn the_headline_skips_places_and_rules() {
     assert_eq!(headline("https://host:6443"), "https://host:6443");
     assert_eq!(headline("foo.go:25"), "foo.go:25");
     assert_eq!(headline(""), "");
+    let kubernetes = "framework.go:629\nNov 20 22:06:21.290: Unexpected error:\n    <*errors.errorString | 0xc>: {\n        s: \"gone\",\n    }\n    pods \"a\" not found\noccurred\nutil.go:738";
+    assert_eq!(headline(kubernetes), "pods \"a\" not found");
+    assert_eq!(headline("Nov  2 22:06:21.290: timed out"), "timed out");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::StopReason;
+use super::cause::api_unreachable;
 use super::report::{Digest, SuiteEnd, SuiteEvent, Weight};
 use super::status::MAX_DESCRIPTION;
 use super::suite::FlakyPolicy;
@@ -196,8 +197,9 @@ fn cases_failed(evidence: &Evidence) -> Option<Decision> {
     }
     let first = digest.failures.first();
     if digest.behind.api_unreachable == genuine {
-        let told = first.map_or("", |f| f.headline.as_str());
-        let text = format!("API server unreachable, {} failed by it: {told}", counted(genuine, "spec"));
+        let said = digest.failures.iter().find_map(|f| api_unreachable(&f.headline));
+        let said = said.unwrap_or_else(|| "API server unreachable".to_owned());
+        let text = format!("{said}, {} failed by it", counted(genuine, "spec"));
         return Some((Verdict::Error, Reason::Infrastructure, text));
     }
     if digest.behind.nodes_not_ready == genuine && genuine > 1 {
@@ -212,14 +214,9 @@ fn cases_failed(evidence: &Evidence) -> Option<Decision> {
 
 /// A failed BeforeSuite and the like: no case of it can be believed or blamed.
 fn suite_broke(evidence: &Evidence) -> Option<Decision> {
-    use super::cause::{Cause, cause_of};
     let event: &SuiteEvent = evidence.digest.events.first()?;
-    let unreachable = evidence.digest.events.iter().find(|e| cause_of(&e.message) == Some(Cause::ApiUnreachable));
-    Some(match unreachable {
-        Some(event) => {
-            let text = format!("API server unreachable: {}", headline(&event.message));
-            (Verdict::Error, Reason::Infrastructure, text)
-        }
+    Some(match evidence.digest.events.iter().find_map(|event| api_unreachable(&event.message)) {
+        Some(text) => (Verdict::Error, Reason::Infrastructure, text),
         None => {
             let text = format!("{} failed: {}", event.node, headline(&event.message));
             (Verdict::Error, Reason::SuiteNodeFailed, text)

@@ -7,7 +7,8 @@ use super::{Activity, Context, Reconciler, chain};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::ids::ClusterId;
 use crate::domain::plan::{RunView, Step, next_step};
-use crate::domain::run::Run;
+use crate::domain::names::RepoName;
+use crate::domain::run::{Run, RunState};
 
 pub(super) struct Admit {
     context: Context,
@@ -16,6 +17,19 @@ pub(super) struct Admit {
 impl Admit {
     pub(super) fn new(context: Context) -> Self {
         Self { context }
+    }
+
+    /// Why a run must wait for its turn, if it must.
+    fn full(&self, view: &RunView, step: &Step, open: &[Cluster], active: &[RepoName]) -> Option<&'static str> {
+        let others = open.iter().filter(|cluster| cluster.run != view.run.id).count();
+        let of_repo = active.iter().filter(|repo| **repo == view.run.repo).count();
+        match step {
+            _ if others >= self.context.settings.capacity => Some("waiting for a free cluster"),
+            Step::Admit if of_repo >= self.context.settings.runs_per_repo => {
+                Some("waiting for another run of this repository to end")
+            }
+            _ => None,
+        }
     }
 
     /// A run that would start and cannot says why.
@@ -66,6 +80,8 @@ impl Reconciler for Admit {
     async fn activate(&mut self) -> anyhow::Result<Activity> {
         let now = self.context.now();
         let views = self.context.store.open_runs().await?;
+        let is_active = |view: &&RunView| view.run.state == RunState::Active;
+        let mut active: Vec<RepoName> = views.iter().filter(is_active).map(|view| view.run.repo.clone()).collect();
         let mut wanting: Vec<(RunView, Step)> = views
             .into_iter()
             .map(|view| (next_step(&view, now), view))
@@ -87,13 +103,13 @@ impl Reconciler for Admit {
         }
         let mut open = self.context.store.open_clusters().await?;
         for (view, step) in wanting {
-            let others = open.iter().filter(|cluster| cluster.run != view.run.id).count();
-            if others >= self.context.settings.capacity {
-                activity.changed += self.wait(&view, "waiting for a free cluster").await?;
+            if let Some(reason) = self.full(&view, &step, &open, &active) {
+                activity.changed += self.wait(&view, reason).await?;
                 continue;
             }
             activity.changed += self.advance(&view, step, now).await?;
             open.push(self.request(&view.run, now));
+            active.push(view.run.repo.clone());
         }
         Ok(activity)
     }

@@ -272,7 +272,8 @@ async fn collect(context: &Context, view: &RunView, attempt: &Attempt) -> anyhow
         (None, ContainerState::Running) => return Ok(Activity::default().again(WATCH)),
     };
     let results = context.artifacts.results(attempt.run, attempt.id);
-    let cut = executor.collect(attempt.id, &results, suite.limits.disk_bytes).await?;
+    let limit = suite.limits.disk_bytes.min(context.settings.max_results_bytes);
+    let cut = executor.collect(attempt.id, &results, limit).await?;
     let progress = executor.observe(attempt.id).await?.progress;
     context.store.note_progress(attempt.id, &progress).await?;
     let junit = context.artifacts.junit(attempt.run, attempt.id);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Activity, Context, Reconciler, chain};
-use crate::config::gate::{self, GateFiles};
+use crate::config::{Builtins, GateFiles, parse_gate, skips_path};
 use crate::domain::event::{Event, PullRequestAction, PullRequestEvent};
 use crate::domain::gate::{Checkout, GATE_PATH, Gate};
 use crate::domain::ids::RunId;
@@ -24,6 +24,7 @@ const MERGE_LOOKS: u32 = 20;
 
 pub(super) struct Intake {
     context: Context,
+    builtins: Builtins,
 }
 
 /// Why acting on a delivery did not end in a decision.
@@ -45,7 +46,7 @@ type Decision = Result<Option<String>, Trouble>;
 
 impl Intake {
     pub(super) fn new(context: Context) -> Self {
-        Self { context }
+        Self { context, builtins: Builtins::embedded() }
     }
 
     /// `Ok(None)`: the delivery was settled together with what it caused.
@@ -171,7 +172,7 @@ impl Intake {
             Ok(text) => text,
             Err(why) => return Ok(Policy::Broken(why)),
         };
-        let skips = match gate::skips_path(&text) {
+        let skips = match skips_path(&text) {
             None => None,
             Some(path) => match self.text(repo, base, &path).await? {
                 Some(Ok(skips)) => Some((path, skips)),
@@ -181,7 +182,7 @@ impl Intake {
         };
         let files = GateFiles { gate: &text, skips: skips.as_ref().map(|(path, text)| (path.as_str(), text.as_str())) };
         let today = self.context.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        Ok(match gate::parse_gate(&files, today) {
+        Ok(match parse_gate(files, &self.builtins, today) {
             Ok(gate) => Policy::Gate(Box::new(gate)),
             Err(errors) => Policy::Broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
         })

@@ -6,7 +6,7 @@ mod clusters;
 mod conclude;
 pub mod driver;
 mod execute;
-//mod intake;
+mod intake;
 mod janitor;
 mod prepare;
 mod publish;
@@ -36,12 +36,16 @@ pub struct Settings {
     pub links: Links,
     /// Clusters that may exist at once.
     pub capacity: usize,
+    /// Runs of one repository that may be active at once.
+    pub runs_per_repo: usize,
     /// A cluster is taken away after this, whatever happened.
     pub lease: SignedDuration,
     /// How long processed deliveries are kept.
     pub keep_deliveries: SignedDuration,
     /// Largest repository archive that is fetched, in bytes.
     pub max_archive_bytes: u64,
+    /// Most that is copied out of a suite's results folder, in bytes.
+    pub max_results_bytes: u64,
 }
 
 impl Context {
@@ -89,7 +93,7 @@ impl Activity {
 /// Every reconciler, in the order in which a delivery becomes a verdict.
 pub fn all(context: &Context) -> Vec<Box<dyn Reconciler>> {
     vec![
-        //Box::new(intake::Intake::new(context.clone())),
+        Box::new(intake::Intake::new(context.clone())),
         Box::new(admit::Admit::new(context.clone())),
         Box::new(clusters::Clusters::new(context.clone())),
         Box::new(prepare::Prepare::new(context.clone())),

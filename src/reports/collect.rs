@@ -22,6 +22,8 @@ const NAME: usize = 2000;
 const MESSAGE: usize = 8000;
 const ALL_MESSAGES: usize = 32 * 1024 * 1024;
 const SHORT_MESSAGE: usize = 300;
+/// Cases of one name in one suite that are told apart.
+const SAME_NAME: u32 = 100;
 const EVENTS: usize = 100;
 const PROBLEMS: usize = 100;
 
@@ -33,6 +35,8 @@ pub(super) struct Sighting<'a> {
     pub(super) name: &'a str,
     /// Whatever else tells cases of the same names apart: a source file, a second host.
     pub(super) apart: &'a str,
+    /// The format lists every case once, retries and all: the same name again in one lane is another case.
+    pub(super) unique: bool,
 }
 
 /// One try as a reader saw it.
@@ -85,7 +89,7 @@ impl Collector {
         let Some(first) = tries.first() else {
             return;
         };
-        let hash = self.hasher.hash_one(who);
+        let hash = self.identity(who, lane);
         let full = self.index.len() >= CASES;
         let slot = match self.index.entry(hash) {
             Entry::Occupied(slot) => *slot.into_mut(),
@@ -104,6 +108,25 @@ impl Collector {
                 self.index.insert(hash, Slot::Light(fold));
                 self.place(hash, who, lane, tries, fold, noteworthy);
             }
+        }
+    }
+
+    fn identity(&self, who: Sighting<'_>, lane: u32) -> u64 {
+        let mut hash = self.hasher.hash_one(who);
+        // Bounded: a file cannot name one case so often that looking for its number costs more than reading it.
+        for number in 1..SAME_NAME {
+            match self.index.get(&hash) {
+                Some(slot) if who.unique && self.lane_of(*slot) == lane => hash = self.hasher.hash_one((hash, number)),
+                Some(_) | None => break,
+            }
+        }
+        hash
+    }
+
+    fn lane_of(&self, slot: Slot) -> u32 {
+        match slot {
+            Slot::Row(row) => self.report.cases[row as usize].fold.lane(),
+            Slot::Light(fold) => fold.lane(),
         }
     }
 

@@ -129,7 +129,7 @@ impl Reading<'_, '_> {
             return;
         }
         let name = spec.name();
-        let who = Sighting { suite: &suite.name, class: &suite.name, name: &name, apart: "\u{1f}0\u{1f}" };
+        let who = Sighting { suite: &suite.name, class: &suite.name, name: &name, apart: "\u{1f}0\u{1f}", unique: true };
         let took = Some(nanoseconds(spec.run_time));
         if status == TryStatus::Skipped {
             let noteworthy = spec.num_attempts > 0 || spec.run_time > 0;

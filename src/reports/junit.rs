@@ -332,6 +332,7 @@ impl JUnit<'_> {
         match self.suites.last_mut() {
             Some(outer) => {
                 outer.absorb(&suite.seen);
+                outer.told |= suite.told;
                 if outer.header.took.is_none() {
                     outer.inner_took = outer.inner_took.saturating_add(suite.took());
                 }

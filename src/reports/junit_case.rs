@@ -172,7 +172,7 @@ impl CaseFrame {
             (true, true) => "(no name)",
         };
         let apart = format!("{}\u{1f}{}", suite.apart, self.source);
-        let who = Sighting { suite: &suite.path, class: &self.class, name, apart: &apart };
+        let who = Sighting { suite: &suite.path, class: &self.class, name, apart: &apart, unique: suite.ginkgo.succeeded.is_some() };
         if self.outcomes.is_empty() {
             let seen = Seen { status: main, took: self.took, message: "" };
             return into.case(who, suite.lane, &[seen], self.is_noteworthy_skip(main));

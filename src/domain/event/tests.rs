@@ -124,7 +124,10 @@ fn a_bad_payload_names_the_field() {
     };
     assert_eq!(path(|p| drop(p.as_object_mut().unwrap().remove("action"))), "action");
     assert_eq!(path(|p| drop(p.as_object_mut().unwrap().remove("sender"))), "sender");
-    assert_eq!(path(|p| drop(p["pull_request"]["head"].as_object_mut().unwrap().remove("sha"))), "pull_request.head.sha");
+    assert_eq!(
+        path(|p| drop(p["pull_request"]["head"].as_object_mut().unwrap().remove("sha"))),
+        "pull_request.head.sha"
+    );
     assert_eq!(path(|p| p["pull_request"]["base"]["sha"] = json!("main")), "pull_request.base.sha");
     assert_eq!(path(|p| p["pull_request"]["number"] = json!(-1)), "pull_request.number");
     assert_eq!(path(|p| p["pull_request"]["labels"][1] = json!({"name": 1})), "pull_request.labels[1].name");
@@ -184,7 +187,8 @@ fn only_new_comments_of_people_on_open_pull_requests_count() {
 fn pushes_are_to_branches() {
     let push = |name: &str, deleted: bool| {
         let repo = json!({"full_name": "acme/infra"});
-        let payload = json!({"ref": name, "after": HEAD, "deleted": deleted, "repository": repo, "sender": {"login": "ada"}});
+        let payload =
+            json!({"ref": name, "after": HEAD, "deleted": deleted, "repository": repo, "sender": {"login": "ada"}});
         parse("push", &payload).unwrap()
     };
     let Event::Push(event) = push("refs/heads/release/1.2", false) else { panic!("not a push") };

@@ -1,0 +1,125 @@
+//! Suites on Docker: one container per attempt, found by its label and never by memory, so that nothing is started twice.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptionsBuilder, KillContainerOptionsBuilder};
+
+use super::engine::bounded;
+use super::error::EngineError;
+use super::labels::{ATTEMPT, ROLE, Role};
+use super::objects::{Found, Phase, gone};
+use super::{Docker, container, limits};
+use crate::domain::ids::AttemptId;
+use crate::domain::progress::Progress;
+use crate::ports::{ContainerState, Execution, ExecutorError, Observation, Stop, SuiteExecutor};
+
+#[async_trait]
+impl SuiteExecutor for Docker {
+    async fn ensure_started(&self, execution: &Execution) -> Result<(), ExecutorError> {
+        let id = match self.engine.attempt(execution.attempt).await? {
+            Some(Found { phase: Phase::Running | Phase::Ended | Phase::Removing, .. }) => return Ok(()),
+            // We stopped before it was started; its files may be there in part and are put in again.
+            Some(Found { phase: Phase::Created, id, .. }) => id,
+            None => self.create(execution).await?,
+        };
+        self.engine.upload_contract(&id, &execution.access.kubeconfig).await?;
+        if let Some(workspace) = &execution.workspace {
+            self.engine.upload_workspace(&id, workspace.clone()).await?;
+        }
+        Ok(self.engine.start(&id).await?)
+    }
+
+    fn follow(&self, attempt: AttemptId, log: &Path, max_bytes: u64) {
+        self.followers.start(attempt, &self.engine, log, max_bytes);
+    }
+
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        let watched = self.followers.get(attempt);
+        let (progress, silent_for) =
+            watched.as_ref().map_or((Progress::default(), Duration::ZERO), |watched| watched.progress());
+        let known_disk = watched.as_ref().and_then(|watched| watched.fresh_disk());
+        let (state, measured) = self.inspect(attempt, known_disk.is_none()).await?;
+        if let (Some(watched), Some(bytes)) = (watched, measured) {
+            watched.note_disk(bytes);
+        }
+        Ok(Observation { state, progress, silent_for, disk_bytes: measured.or(known_disk) })
+    }
+
+    async fn collect(&self, attempt: AttemptId, into: &Path, max_bytes: u64) -> Result<Vec<String>, ExecutorError> {
+        let mut problems = Vec::new();
+        if let Some(watched) = self.followers.get(attempt)
+            && !watched.wait(limits::LOG_END).await
+        {
+            problems.push("the log could not be read to its end".to_owned());
+        }
+        match self.engine.attempt(attempt).await? {
+            Some(found) => problems.extend(self.engine.copy_results(&found.id, into, max_bytes).await?),
+            None => problems.push("the container is gone, and its results with it".to_owned()),
+        }
+        Ok(problems)
+    }
+
+    async fn stop(&self, attempt: AttemptId, how: Stop) -> Result<(), ExecutorError> {
+        let Some(found) = self.engine.attempt(attempt).await? else { return Ok(()) };
+        let signal = match how {
+            Stop::Interrupt => "SIGINT",
+            Stop::Kill => "SIGKILL",
+        };
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        let call = self.engine.api().await?.kill_container(&found.id, Some(options));
+        Ok(gone(bounded(format!("sending {signal} to {}", found.name), limits::CALL, call).await)?)
+    }
+
+    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
+        for found in self.engine.containers(&[(ATTEMPT, &attempt.to_string())]).await? {
+            self.engine.remove_container(&found.id).await?;
+        }
+        self.followers.forget(attempt);
+        match self.engine.attempt(attempt).await? {
+            None => Ok(()),
+            Some(found) => {
+                let source = anyhow::anyhow!("container {} is still there", found.name);
+                Err(ExecutorError::Failed { what: format!("removing the container of attempt {attempt}"), source })
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError> {
+        let found = self.engine.containers(&[(ROLE, Role::Suite.as_str())]).await?;
+        Ok(found.iter().filter_map(|found| found.label(ATTEMPT).parse().ok()).collect())
+    }
+}
+
+impl Docker {
+    async fn create(&self, execution: &Execution) -> Result<String, EngineError> {
+        let image = self.engine.image("image", &execution.image).await?;
+        let body = container::body(execution, &image, self.engine.cpus().await?, &self.engine.settings)?;
+        let name = container::name(execution);
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let call = self.engine.api().await?.create_container(Some(options), body);
+        Ok(bounded(format!("creating container {name}"), limits::START, call).await?.id)
+    }
+
+    /// What the attempt's container does, and the bytes on its own disk where asked for.
+    async fn inspect(&self, attempt: AttemptId, with_size: bool) -> Result<(ContainerState, Option<u64>), EngineError> {
+        let Some(found) = self.engine.attempt(attempt).await? else { return Ok((ContainerState::Lost, None)) };
+        let options = InspectContainerOptionsBuilder::new().size(with_size).build();
+        let call = self.engine.api().await?.inspect_container(&found.id, Some(options));
+        let inspected = match bounded("looking at a container", limits::CALL, call).await {
+            Err(error) if error.is_missing() => return Ok((ContainerState::Lost, None)),
+            other => other?,
+        };
+        let end = inspected.state.unwrap_or_default();
+        let state = match found.phase {
+            Phase::Running => ContainerState::Running,
+            Phase::Ended => {
+                ContainerState::Exited { code: end.exit_code.unwrap_or(-1), oom_killed: end.oom_killed.unwrap_or(false) }
+            }
+            // Never started, or half removed: there is no run of it to speak of.
+            Phase::Created | Phase::Removing => ContainerState::Lost,
+        };
+        Ok((state, inspected.size_rw.and_then(|bytes| u64::try_from(bytes).ok())))
+    }
+}

@@ -1,0 +1,216 @@
+//! Following suites' logs: one task per attempt, from the engine's stream to our file and the progress. A task ends when its container
+//! has; a lost connection is taken up again; a new process continues the file. No verdict comes from here.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::engine::Engine;
+use super::limits;
+use super::lines::{Line, Lines, Output};
+use super::logfile::LogFile;
+use super::objects::Phase;
+use crate::domain::ids::AttemptId;
+use crate::domain::progress::Progress;
+
+/// Pieces that are taken at once when many wait: enough to write in large blocks, few enough to hold for fifty suites.
+const BATCH: usize = 64;
+
+/// All followers of this process.
+#[derive(Default)]
+pub(super) struct Followers {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    watched: Mutex<HashMap<AttemptId, Arc<Watched>>>,
+}
+
+/// What is known of one attempt's output.
+pub(super) struct Watched {
+    seen: Mutex<Seen>,
+    /// Set when the task is over, whether the log's end was reached or the file could not be written.
+    over: CancellationToken,
+    stop: CancellationToken,
+}
+
+struct Seen {
+    progress: Progress,
+    last_line: Instant,
+    is_complete: bool,
+    disk: Option<(Instant, u64)>,
+}
+
+impl Followers {
+    /// The attempt's follower, if this process has one.
+    pub(super) fn get(&self, attempt: AttemptId) -> Option<Arc<Watched>> {
+        self.locked().get(&attempt).cloned()
+    }
+
+    /// Starts a follower unless one runs or has come to the log's end.
+    pub(super) fn start(&self, attempt: AttemptId, engine: &Arc<Engine>, log: &Path, max_bytes: u64) {
+        let mut all = self.locked();
+        if all.get(&attempt).is_some_and(|watched| watched.is_complete() || !watched.over.is_cancelled()) || self.stop.is_cancelled() {
+            return;
+        }
+        let watched = Arc::new(Watched::new(self.stop.child_token()));
+        all.insert(attempt, Arc::clone(&watched));
+        let (log, engine) = (log.to_owned(), Arc::clone(engine));
+        self.tasks.spawn(async move {
+            let over = watched.over.clone().drop_guard();
+            if let Err(error) = watched.follow(attempt, &engine, log, max_bytes).await {
+                tracing::warn!(attempt.id = %attempt, error = format!("{error:#}"), "a suite's log could not be followed");
+            }
+            drop(over);
+        });
+    }
+
+    /// Forgets an attempt whose container is gone.
+    pub(super) fn forget(&self, attempt: AttemptId) {
+        if let Some(watched) = self.locked().remove(&attempt) {
+            watched.stop.cancel();
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<AttemptId, Arc<Watched>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Followers {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Watched {
+    fn new(stop: CancellationToken) -> Self {
+        let seen = Seen { progress: Progress::default(), last_line: Instant::now(), is_complete: false, disk: None };
+        Watched { seen: Mutex::new(seen), over: CancellationToken::new(), stop }
+    }
+
+    /// The progress so far, and for how long nothing was printed.
+    pub(super) fn progress(&self) -> (Progress, Duration) {
+        let seen = self.locked();
+        (seen.progress, seen.last_line.elapsed())
+    }
+
+    /// The container's disk as last measured, unless that is too long ago.
+    pub(super) fn fresh_disk(&self) -> Option<u64> {
+        self.locked().disk.filter(|(when, _)| when.elapsed() < limits::DISK_EVERY).map(|(_, bytes)| bytes)
+    }
+
+    pub(super) fn note_disk(&self, bytes: u64) {
+        self.locked().disk = Some((Instant::now(), bytes));
+    }
+
+    /// Waits until nothing more will be written. Says whether the log's end was reached.
+    pub(super) async fn wait(&self, limit: Duration) -> bool {
+        let ended = tokio::time::timeout(limit, self.over.cancelled()).await.is_ok();
+        ended && self.is_complete()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.locked().is_complete
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn follow(&self, attempt: AttemptId, engine: &Engine, path: PathBuf, max_bytes: u64) -> anyhow::Result<()> {
+        let (mut log, progress) = tokio::task::spawn_blocking(move || LogFile::open(&path, max_bytes)).await??;
+        self.locked().progress = progress;
+        let mut retry = tokio::time::interval(limits::RETRY);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                _ = retry.tick() => {}
+            }
+            // Asked before reading: what was printed before a container ended is in every stream opened after its end.
+            let container = match engine.attempt(attempt).await {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(attempt.id = %attempt, ?error, "the engine does not answer a follower");
+                    continue;
+                }
+            };
+            let is_last = match container.phase {
+                Phase::Created => continue,
+                Phase::Running => false,
+                Phase::Ended | Phase::Removing => true,
+            };
+            if self.read(engine, &container.id, &mut log, is_last).await? == Read::ToTheEnd && is_last {
+                break;
+            }
+        }
+        self.locked().is_complete = true;
+        Ok(())
+    }
+
+    /// Reads the stream until it ends or breaks. Only our disk is an error; whatever the engine does is taken up again.
+    async fn read(&self, engine: &Engine, container: &str, log: &mut LogFile, is_last: bool) -> anyhow::Result<Read> {
+        let Ok(api) = engine.api().await else { return Ok(Read::Broken) };
+        let since = log.rewind().parse::<jiff::Timestamp>().map_or(0, |time| i32::try_from(time.as_second()).unwrap_or(0));
+        let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).since(since).build();
+        let mut stream = api.logs(container, Some(options)).ready_chunks(BATCH);
+        let mut lines = Lines::default();
+        loop {
+            let batch = tokio::select! {
+                () = self.stop.cancelled() => return Ok(Read::Broken),
+                batch = stream.next() => batch,
+            };
+            let Some(batch) = batch else { break };
+            for piece in batch {
+                let Ok(piece) = piece else { return Ok(Read::Broken) };
+                let (output, bytes) = unwrapped(&piece);
+                if let Some(line) = lines.push(output, bytes) {
+                    self.take(&line, log);
+                }
+            }
+            log.flush().await?;
+        }
+        if is_last {
+            lines.finish().for_each(|line| self.take(&line, log));
+            log.flush().await?;
+        }
+        Ok(Read::ToTheEnd)
+    }
+
+    fn take(&self, line: &Line, log: &mut LogFile) {
+        if log.holds(line) {
+            return;
+        }
+        let mut seen = self.locked();
+        seen.progress.read_line(&line.text);
+        seen.last_line = Instant::now();
+        drop(seen);
+        log.push(line);
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Read {
+    ToTheEnd,
+    Broken,
+}
+
+fn unwrapped(piece: &LogOutput) -> (Output, &[u8]) {
+    match piece {
+        LogOutput::StdErr { message } => (Output::Stderr, message),
+        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => (Output::Stdout, message),
+    }
+}

@@ -1,0 +1,71 @@
+//! Docker: clusters as node containers on a network of their own, and suites as containers beside them. One engine, one connection.
+//! Everything made here carries our labels; what lacks our instance's label is never touched.
+
+mod collect;
+mod container;
+mod diagnose;
+mod engine;
+mod error;
+mod executor;
+mod follow;
+mod image;
+mod kubeconfig;
+mod labels;
+mod limits;
+mod lines;
+mod logfile;
+mod network;
+mod node;
+mod objects;
+mod provider;
+mod upload;
+
+use std::sync::Arc;
+
+use engine::Engine;
+use follow::Followers;
+use node::PrivilegeMemory;
+
+/// A Docker engine as cluster provider and suite executor. Connects on first use and again after the engine was away.
+pub struct Docker {
+    engine: Arc<Engine>,
+    privilege: PrivilegeMemory,
+    followers: Followers,
+}
+
+impl Docker {
+    /// Does not talk to the engine yet. Must live inside a Tokio runtime: it follows logs in tasks of its own.
+    pub fn new(settings: DockerSettings) -> Self {
+        let privilege = PrivilegeMemory::new(settings.privileged);
+        Docker { engine: Arc::new(Engine::new(settings)), privilege, followers: Followers::default() }
+    }
+
+    /// Ends the log followers and waits until what they read is written. Their containers run on and are taken up again by the next process.
+    pub async fn close(&self) {
+        self.followers.close().await;
+    }
+}
+
+/// How to reach and use an engine.
+#[derive(Debug, Clone)]
+pub struct DockerSettings {
+    /// Tells this installation's objects from everybody else's on the same engine.
+    pub instance: String,
+    /// `unix://…` or `tcp://…`; where absent, `DOCKER_HOST` or the usual socket.
+    pub host: Option<String>,
+    /// The node image of plans that name none.
+    pub node_image: String,
+    pub privileged: Privileged,
+    /// OCI runtime of the node containers, such as `sysbox-runc`; the engine's default where absent.
+    pub runtime: Option<String>,
+}
+
+/// Whether node containers run with Docker's `--privileged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privileged {
+    /// Tried first; hosts whose capability set does not allow it get the narrower flags.
+    Auto,
+    Always,
+    /// The narrower flags from the start.
+    Never,
+}

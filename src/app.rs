@@ -1,0 +1,174 @@
+//! The composition root: builds everything from the configuration, joins every task, shuts down in order.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::docker::{Docker, DockerSettings, Privileged};
+use crate::adapters::github::{Auth, Github, GithubSettings, Timeouts};
+use crate::adapters::kube::KubeApi;
+use crate::artifacts::Artifacts;
+use crate::config::server::{self, Credentials, ServerConfig};
+use crate::domain::wording::Links;
+use crate::ports::Ports;
+use crate::reconcile::driver::{self, Waker};
+use crate::reconcile::{self, Settings};
+use crate::store::Store;
+use crate::web::{self, Web};
+
+/// Everything a running service consists of.
+pub struct App {
+    pub context: reconcile::Context,
+    pub waker: Waker,
+    docker: Arc<Docker>,
+    config: ServerConfig,
+    /// Held for as long as this process owns the data directory.
+    _lock: File,
+}
+
+impl App {
+    /// Opens and connects what the configuration names; starts nothing.
+    ///
+    /// # Errors
+    /// The data directory is in use or not writable, the store does not open, or a setting cannot work.
+    pub async fn build(config: ServerConfig) -> anyhow::Result<Self> {
+        let lock = own(&config.data_dir)?;
+        let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
+        let instance = store.instance(&Uuid::now_v7().simple().to_string()[20..]).await?;
+        let clock = Arc::new(SystemClock);
+        let docker = Arc::new(Docker::new(docker_settings(&config.docker, instance)));
+        let github = Github::new(github_settings(&config.github), clock.clone())?;
+        let settings = Settings {
+            links: Links {
+                context_prefix: config.github.context_prefix.clone(),
+                public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            },
+            capacity: config.capacity.clusters as usize,
+            runs_per_repo: config.capacity.runs_per_repo as usize,
+            lease: config.limits.lease,
+            keep_deliveries: config.limits.keep_deliveries,
+            max_archive_bytes: config.limits.archive_bytes,
+            max_results_bytes: config.limits.results_bytes,
+        };
+        let context = reconcile::Context {
+            store,
+            ports: Ports {
+                forge: Arc::new(github),
+                provider: docker.clone(),
+                kubernetes: Arc::new(KubeApi::default()),
+                executor: docker.clone(),
+                clock,
+            },
+            artifacts: Artifacts::new(&config.data_dir),
+            settings: Arc::new(settings),
+        };
+        Ok(Self { context, waker: Waker::default(), docker, config, _lock: lock })
+    }
+
+    /// Serves until `stop`, then ends in order: no new deliveries, no further steps, logs written, store closed.
+    /// Containers run on; the next process takes them up again.
+    ///
+    /// # Errors
+    /// The listener or a reconciler cannot go on.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        let reconcilers = reconcile::all(&self.context);
+        let engine = async {
+            let result = driver::run(reconcilers, self.waker.clone(), stop.clone()).await;
+            stop.cancel();
+            result
+        };
+        let served = async {
+            let result = web::serve(listener, self.web(), stop.clone()).await;
+            stop.cancel();
+            result
+        };
+        let (engine, served) = tokio::join!(engine, served);
+        self.docker.close().await;
+        self.context.store.close().await;
+        engine.and(served.context("the listener broke"))
+    }
+
+    /// What the web room is given.
+    pub fn web(&self) -> Web {
+        let waker = self.waker.clone();
+        Web {
+            store: self.context.store.clone(),
+            artifacts: self.context.artifacts.clone(),
+            provider: self.context.ports.provider.clone(),
+            clock: self.context.ports.clock.clone(),
+            links: self.context.settings.links.clone(),
+            forge_url: forge_url(&self.config.github),
+            secrets: self.config.github.webhook_secrets.clone(),
+            wake: Arc::new(move || waker.wake()),
+            limits: web::Limits::default(),
+        }
+    }
+}
+
+/// Runs the service until it is told to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// It cannot start, or a part of it cannot go on.
+pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let listen = config.listen;
+    let app = App::build(config).await?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let stop = CancellationToken::new();
+    tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stop.cancelled() => {}
+        }
+        tracing::info!("stopping; what runs is taken up again at the next start");
+        stop.cancel();
+        Ok(())
+    };
+    tokio::try_join!(app.run(listener, stop.clone()), told).map(drop)
+}
+
+/// Two processes on one data directory would both act on every row.
+fn own(data_dir: &Path) -> anyhow::Result<File> {
+    let shown = data_dir.display();
+    std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data directory {shown}"))?;
+    let lock = File::create(data_dir.join("portcullis.lock")).with_context(|| format!("cannot write to {shown}"))?;
+    lock.try_lock().map_err(|_| anyhow::anyhow!("another portcullis uses the data directory {shown}"))?;
+    Ok(lock)
+}
+
+fn docker_settings(config: &server::Docker, instance: String) -> DockerSettings {
+    DockerSettings {
+        instance,
+        host: config.host.clone(),
+        node_image: config.node_image.clone(),
+        privileged: match config.privileged {
+            server::Privileged::Auto => Privileged::Auto,
+            server::Privileged::Always => Privileged::Always,
+            server::Privileged::Never => Privileged::Never,
+        },
+        runtime: config.runtime.clone(),
+    }
+}
+
+fn github_settings(config: &server::Github) -> GithubSettings {
+    let auth = match &config.credentials {
+        Credentials::Token(token) => Auth::Token(token.clone()),
+        Credentials::App { id, private_key } => Auth::App { app_id: *id, private_key: private_key.clone() },
+    };
+    GithubSettings { api_url: config.api_url.clone(), auth, timeouts: Timeouts::default() }
+}
+
+/// Where people look at repositories: the API's host without `api.` and `/api/v3`.
+fn forge_url(config: &server::Github) -> String {
+    let url = config.api_url.as_str().trim_end_matches('/').trim_end_matches("/api/v3");
+    url.replacen("://api.", "://", 1)
+}

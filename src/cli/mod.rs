@@ -1,0 +1,101 @@
+//! The command line: arguments in, exit status out. Each command's work is its own file's, or the service's.
+
+mod check;
+mod log;
+mod out;
+mod schema;
+mod suites;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{ConfigError, ServerConfig};
+
+/// A CI gatekeeper for code that must prove itself on a real Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(ServeArgs),
+    /// Check configuration files and say what is wrong, as file:line:column.
+    Check(check::Args),
+    /// Print the JSON Schema of a configuration file.
+    Schema(schema::Args),
+    /// List the built-in suites.
+    Suites(suites::Args),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    /// Server configuration in TOML. Every key may also be given as `PORTCULLIS_<SECTION>__<KEY>`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(args) => serve(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Schema(args) => schema::run(&args),
+            Command::Suites(args) => suites::run(&args),
+            Command::Completions { shell } => completions(shell),
+        }
+    }
+}
+
+fn serve(args: &ServeArgs) -> ExitCode {
+    let config = match ServerConfig::load(args.config.as_deref()) {
+        Ok(config) => config,
+        Err(problems) => return refuse(&problems),
+    };
+    log::install(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("the operating system gives a process its threads and an event queue");
+    match runtime.block_on(crate::app::serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::problem(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut script);
+    out::text(&String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
+}
+
+/// Shows every problem, one a line.
+fn refuse(problems: &[ConfigError]) -> ExitCode {
+    for problem in problems {
+        out::problem(&problem.to_string());
+    }
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_declared_without_contradictions() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,218 @@
+//! The gate file and the skip list as people write them: every key, nothing else. What the values mean is checked in the
+//! sibling modules; the JSON Schema is made from these types.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::config::position::At;
+use crate::domain::gate::Checkout;
+use crate::domain::suite::FlakyPolicy;
+
+/// `.github/portcullis.yaml`: which suites a pull request must pass, and on what kind of cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Gate")]
+pub(super) struct GateFile {
+    /// Version of this format: 1.
+    pub(super) version: Option<At<u64>>,
+    /// The label that starts a run. Default `ready-to-test`.
+    pub(super) label: Option<At<String>>,
+    /// Test the merge of the pull request into its base (default), or its head alone.
+    pub(super) checkout: Option<Checkout>,
+    pub(super) cluster: Option<ClusterFile>,
+    /// Steps that bring a fresh cluster to the state the repository describes, in order.
+    pub(super) setup: Option<Vec<StepFile>>,
+    /// How long one set-up may take. Default `10m`.
+    pub(super) setup_timeout: Option<At<String>>,
+    /// Set the cluster up from the base branch first, then upgrade it to the tested commit.
+    pub(super) upgrade: Option<UpgradeFile>,
+    /// The suites by name: changes to the built-in suite of that name, or a whole suite of your own.
+    pub(super) suites: At<IndexMap<At<String>, Option<SuiteFile>>>,
+    /// Specs that are not run: the path of a skip list, or its entries.
+    pub(super) skips: Option<At<SkipsFile>>,
+}
+
+/// What the throwaway cluster is like.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Cluster")]
+pub(super) struct ClusterFile {
+    /// Number of nodes, 1 to 9. Default 1.
+    pub(super) nodes: Option<At<u64>>,
+    /// Node image such as `rancher/k3s:v1.34.4-k3s1`. Default: the server's.
+    pub(super) image: Option<At<String>>,
+    /// Extra arguments for the control plane, in k3s's spelling.
+    pub(super) server_args: Option<Vec<At<String>>>,
+    /// How long creation and readiness may take. Default `5m`.
+    pub(super) ready_timeout: Option<At<String>>,
+    /// How many fresh clusters a run may ask for when one breaks, 0 to 5. Default 1.
+    pub(super) retries: Option<At<u64>>,
+}
+
+/// One step of the set-up.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SetupStep")]
+pub(super) struct StepFile {
+    /// Name for people.
+    pub(super) name: At<String>,
+    /// Files and folders whose Kubernetes manifests are applied, in this order.
+    pub(super) apply: At<Vec<At<String>>>,
+}
+
+/// Where an upgrade starts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Upgrade")]
+pub(super) struct UpgradeFile {
+    #[expect(dead_code, reason = "reading it is the check: there is one place to start from so far")]
+    pub(super) from: UpgradeFrom,
+}
+
+/// The state an upgrade starts from.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UpgradeFrom {
+    /// The base branch's.
+    Base,
+}
+
+/// A suite: changes to a built-in one, or a whole one. Keys that are absent keep the built-in's value.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Suite")]
+pub(crate) struct SuiteFile {
+    /// One sentence for people.
+    pub(crate) description: Option<At<String>>,
+    /// The built-in suite to start from, where it is not the one of the same name.
+    pub(super) uses: Option<At<String>>,
+    /// Container image; `{version}` stands for the cluster's Kubernetes version such as `v1.34.4`.
+    pub(super) image: Option<At<String>>,
+    /// How the tests are started: `ginkgo` for an image laid out like the upstream conformance image, `command` (default) for any other.
+    pub(super) entry: Option<At<EntryFile>>,
+    /// Command and arguments. Absent: the image's entry point.
+    pub(super) command: Option<At<Vec<String>>>,
+    /// Run only specs that match one of these regular expressions.
+    pub(super) focus: Option<At<Vec<At<String>>>>,
+    /// Ginkgo: leave out specs that match one of these regular expressions. Known breakage belongs on the skip list.
+    pub(super) skip: Option<At<Vec<At<String>>>>,
+    /// Ginkgo: run only specs whose labels match this query, such as `Conformance && !Serial`.
+    pub(super) label_filter: Option<At<String>>,
+    /// Ginkgo: parallel processes, 1 to 64.
+    pub(super) procs: Option<At<u64>>,
+    /// Ginkgo: extra arguments for the suite's own program.
+    pub(super) extra_args: Option<At<Vec<String>>>,
+    /// Variables for the suite's container.
+    pub(super) env: Option<IndexMap<At<String>, At<String>>>,
+    pub(super) resources: Option<ResourcesFile>,
+    /// How long the suite may take. Default `1h`.
+    pub(super) timeout: Option<At<String>>,
+    /// Silence longer than this is a stall. Default `20m`.
+    pub(super) no_output: Option<At<String>>,
+    /// Between interrupt and kill when the suite is stopped. Default `90s`.
+    pub(super) stop_grace: Option<At<String>>,
+    /// Fewer specs that ran than this is an error. At least 1, the default.
+    pub(super) min_specs: Option<At<u64>>,
+    /// Whether a failure fails the run. Default true.
+    pub(super) required: Option<bool>,
+    /// Whether a spec that failed and then passed passes (default) or fails.
+    pub(super) flaky: Option<FlakyPolicy>,
+    /// How often one spec may be tried, 1 to 10. Default 1.
+    pub(super) flake_attempts: Option<At<u64>>,
+}
+
+/// How a suite's tests are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Entry")]
+pub(super) enum EntryFile {
+    /// `ginkgo` and `e2e.test` in `/usr/local/bin`.
+    Ginkgo,
+    /// A command, or the image's entry point.
+    Command,
+}
+
+/// What a suite's container may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Resources")]
+pub(super) struct ResourcesFile {
+    /// Memory. Default `2Gi`.
+    pub(super) memory: Option<At<String>>,
+    /// Cores, such as `2` or `500m`. Default `2`.
+    pub(super) cpu: Option<At<String>>,
+    /// Processes and threads. Default 2048.
+    pub(super) pids: Option<At<u64>>,
+    /// What it may write to its own disk, reports included. Default `2Gi`.
+    pub(super) disk: Option<At<String>>,
+    /// How much of its log is kept. Default `64Mi`.
+    pub(super) log: Option<At<String>>,
+}
+
+/// A skip list of its own, or one inside the gate file.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Skips")]
+pub(super) enum SkipsFile {
+    /// Path of a skip list inside the repository.
+    Path(String),
+    Entries(Vec<SkipFile>),
+}
+
+/// By hand rather than `untagged`, which would forget where the entries stand.
+impl<'de> Deserialize<'de> for SkipsFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PathOrEntries;
+
+        impl<'de> Visitor<'de> for PathOrEntries {
+            type Value = SkipsFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the path of a skip list, or a list of entries")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<SkipsFile, E> {
+                Ok(SkipsFile::Path(path.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<SkipsFile, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(entries)).map(SkipsFile::Entries)
+            }
+        }
+
+        deserializer.deserialize_any(PathOrEntries)
+    }
+}
+
+/// A skip list: specs that are known to be broken and are not run for a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SkipList")]
+pub(super) struct SkipListFile {
+    pub(super) entries: Vec<SkipFile>,
+}
+
+/// One spec, or several alike, that are not run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Skip")]
+pub(super) struct SkipFile {
+    /// Regular expression over a spec's full name.
+    #[serde(rename = "match")]
+    pub(super) pattern: At<String>,
+    /// Why it is not run.
+    pub(super) reason: At<String>,
+    /// Who will see to it, such as `@acme/net`.
+    pub(super) owner: At<String>,
+    /// Where it is being seen to.
+    pub(super) issue: Option<At<String>>,
+    /// The last day on which it is not run, at most 90 days ahead, such as `2027-01-30`.
+    pub(super) expires: At<String>,
+    /// The suites this is about. Absent: every suite.
+    pub(super) suites: Option<Vec<At<String>>>,
+}

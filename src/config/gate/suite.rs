@@ -1,0 +1,185 @@
+//! One suite: what the gate says about it, over the built-in it starts from, over the defaults.
+
+use indexmap::IndexMap;
+
+use super::file::{EntryFile, ResourcesFile, SuiteFile};
+use crate::config::builtin::Builtins;
+use crate::config::position::{At, Position};
+use crate::config::problem::{ConfigError, Problems, did_you_mean, quoted};
+use crate::config::values;
+use crate::domain::suite::{Entry, FlakyPolicy, Ginkgo, Limits, Suite, Timeouts};
+
+/// Variables the contract itself sets; see `docs/configuration.md`.
+const RESERVED: [&str; 6] =
+    ["KUBECONFIG", "RESULTS_DIR", "HOME", "TINI_KILL_PROCESS_GROUP", "PORTCULLIS_SKIP", "PORTCULLIS_FLAKE_ATTEMPTS"];
+/// How a suite that is started by a command learns what to focus on: one pattern a line.
+const FOCUS: &str = "PORTCULLIS_FOCUS";
+
+/// The suite, or `None` after noting why there is none.
+pub(super) fn resolve(
+    name: &At<String>,
+    file: SuiteFile,
+    builtin: &Builtins,
+    problems: &mut Problems<'_>,
+) -> Option<Suite> {
+    let base = match &file.uses {
+        Some(uses) => Some(named(uses, builtin, problems)?),
+        None => builtin.get(name),
+    };
+    match (base, &file.image) {
+        (Some(base), _) => Some(change(base.clone(), file, problems)),
+        (None, Some(image)) => {
+            let image = problems.parse(image, values::image)?;
+            Some(change(plain(image), file, problems))
+        }
+        (None, None) => {
+            let hint = did_you_mean(name, builtin.names());
+            let known = builtin.names().collect::<Vec<_>>().join(", ");
+            problems.add(name.position, format!("{} is no built-in suite ({known}) and has no `image`{hint}", quoted(name)));
+            None
+        }
+    }
+}
+
+/// A built-in suite: a whole one, from its own file.
+pub(crate) fn resolve_builtin(path: &str, mut file: SuiteFile) -> Result<Suite, Vec<ConfigError>> {
+    let mut problems = Problems::new(path);
+    let image = file.image.take().and_then(|image| problems.parse(&image, values::image));
+    let suite = image.map(|image| change(plain(image), file, &mut problems));
+    problems.finish(suite)?.ok_or_else(|| vec![ConfigError::whole(path, "a built-in suite needs an `image`")])
+}
+
+fn named<'b>(uses: &At<String>, builtin: &'b Builtins, problems: &mut Problems<'_>) -> Option<&'b Suite> {
+    let found = builtin.get(uses);
+    if found.is_none() {
+        let known = builtin.names().collect::<Vec<_>>().join(", ");
+        let hint = did_you_mean(uses, builtin.names());
+        problems.add(uses.position, format!("there is no built-in suite {} ({known}){hint}", quoted(uses)));
+    }
+    found
+}
+
+/// A suite of which only the image is known.
+fn plain(image: String) -> Suite {
+    const GIB: u64 = 1 << 30;
+    Suite {
+        image,
+        entry: Entry::Command(vec![]),
+        env: IndexMap::new(),
+        limits: Limits { memory_bytes: 2 * GIB, cpu_millis: 2000, pids: 2048, disk_bytes: 2 * GIB, log_bytes: GIB / 16 },
+        timeouts: Timeouts { suite_s: 3600, no_output_s: 1200, stop_grace_s: 90 },
+        min_specs: 1,
+        required: true,
+        flaky: FlakyPolicy::Pass,
+        flake_attempts: 1,
+    }
+}
+
+fn change(mut suite: Suite, file: SuiteFile, problems: &mut Problems<'_>) -> Suite {
+    if let Some(image) = problems.parse_some(file.image.as_ref(), values::image) {
+        suite.image = image;
+    }
+    problems.parse_some(file.description.as_ref(), values::line);
+    suite.entry = entry(suite.entry, &file, &mut suite.env, problems);
+    for (name, value) in file.env.iter().flatten() {
+        if let Some(name) = problems.parse(name, variable) {
+            suite.env.insert(name, value.to_string());
+        }
+    }
+    limits(&mut suite.limits, file.resources.unwrap_or_default(), problems);
+    set(&mut suite.timeouts.suite_s, problems.parse_some(file.timeout.as_ref(), values::seconds));
+    set(&mut suite.timeouts.no_output_s, problems.parse_some(file.no_output.as_ref(), values::seconds));
+    set(&mut suite.timeouts.stop_grace_s, problems.parse_some(file.stop_grace.as_ref(), values::seconds));
+    set(&mut suite.min_specs, file.min_specs.and_then(|n| problems.within("min_specs", n, 1..=1_000_000)));
+    set(&mut suite.required, file.required);
+    set(&mut suite.flaky, file.flaky);
+    let attempts = file.flake_attempts.and_then(|n| problems.within("flake_attempts", n, 1..=10));
+    set(&mut suite.flake_attempts, attempts.map(|n| u32::try_from(n).expect("at most 10, as just checked")));
+    suite
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn limits(limits: &mut Limits, file: ResourcesFile, problems: &mut Problems<'_>) {
+    set(&mut limits.memory_bytes, problems.parse_some(file.memory.as_ref(), values::bytes));
+    set(&mut limits.cpu_millis, problems.parse_some(file.cpu.as_ref(), values::cpu_millis));
+    set(&mut limits.pids, file.pids.and_then(|n| problems.within("pids", n, 16..=1_000_000)));
+    set(&mut limits.disk_bytes, problems.parse_some(file.disk.as_ref(), values::bytes));
+    set(&mut limits.log_bytes, problems.parse_some(file.log.as_ref(), values::bytes));
+}
+
+/// `command` turns a Ginkgo suite into a plain one and `entry: ginkgo` does the reverse.
+fn entry(base: Entry, file: &SuiteFile, env: &mut IndexMap<String, String>, problems: &mut Problems<'_>) -> Entry {
+    let asked = match (&file.entry, &file.command) {
+        (Some(entry), Some(command)) if **entry == EntryFile::Ginkgo => {
+            problems.add(command.position, "a suite with `entry: ginkgo` takes no `command`");
+            EntryFile::Ginkgo
+        }
+        (Some(entry), _) => **entry,
+        (None, Some(_)) => EntryFile::Command,
+        (None, None) => match base {
+            Entry::Ginkgo(_) => EntryFile::Ginkgo,
+            Entry::Command(_) => EntryFile::Command,
+        },
+    };
+    match (asked, base) {
+        (EntryFile::Ginkgo, Entry::Ginkgo(base)) => Entry::Ginkgo(ginkgo(base, file, problems)),
+        (EntryFile::Ginkgo, Entry::Command(_)) => {
+            let none = Ginkgo { focus: vec![], skip: vec![], label_filter: String::new(), procs: 1, extra_args: vec![] };
+            Entry::Ginkgo(ginkgo(none, file, problems))
+        }
+        (EntryFile::Command, base) => {
+            let base = if let Entry::Command(command) = base { command } else { vec![] };
+            refuse_ginkgo(file, problems);
+            if let Some(focus) = &file.focus {
+                env.insert(FOCUS.into(), patterns(focus, problems).join("\n"));
+            }
+            Entry::Command(file.command.as_ref().map_or(base, |command| command.to_vec()))
+        }
+    }
+}
+
+fn ginkgo(mut ginkgo: Ginkgo, file: &SuiteFile, problems: &mut Problems<'_>) -> Ginkgo {
+    set(&mut ginkgo.focus, file.focus.as_ref().map(|list| patterns(list, problems)));
+    set(&mut ginkgo.skip, file.skip.as_ref().map(|list| patterns(list, problems)));
+    set(&mut ginkgo.label_filter, file.label_filter.as_ref().map(|filter| filter.trim().to_owned()));
+    let procs = file.procs.clone().and_then(|n| problems.within("procs", n, 1..=64));
+    set(&mut ginkgo.procs, procs.map(|n| u32::try_from(n).expect("at most 64, as just checked")));
+    set(&mut ginkgo.extra_args, file.extra_args.as_ref().map(|args| args.to_vec()));
+    ginkgo
+}
+
+fn patterns(list: &[At<String>], problems: &mut Problems<'_>) -> Vec<String> {
+    list.iter().filter_map(|pattern| problems.parse(pattern, values::pattern)).collect()
+}
+
+/// What only Ginkgo understands would be silently lost on any other suite.
+fn refuse_ginkgo(file: &SuiteFile, problems: &mut Problems<'_>) {
+    let given: [(&str, Option<Position>); 4] = [
+        ("skip", file.skip.as_ref().map(|skip| skip.position)),
+        ("label_filter", file.label_filter.as_ref().map(|filter| filter.position)),
+        ("procs", file.procs.as_ref().map(|procs| procs.position)),
+        ("extra_args", file.extra_args.as_ref().map(|args| args.position)),
+    ];
+    for (key, position) in given {
+        let instead = if key == "skip" { "; use the skip list" } else { "" };
+        if let Some(position) = position {
+            problems.add(position, format!("`{key}` is for suites with `entry: ginkgo`{instead}"));
+        }
+    }
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.len() <= 200;
+    if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        return Err(format!("{} is not the name of a variable", quoted(name)));
+    }
+    match RESERVED.contains(&name) {
+        true => Err(format!("{} is set by Portcullis", quoted(name))),
+        false => Ok(name.to_owned()),
+    }
+}

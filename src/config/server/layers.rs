@@ -1,0 +1,190 @@
+//! Lays the environment over the file: unknown keys and wrong types are found here, all of them, and every value keeps the
+//! place it came from. What the values mean is checked afterwards.
+
+use serde_json::{Map, Value, json};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::file::ServerFile;
+use crate::config::position::Position;
+use crate::config::problem::{ConfigError, did_you_mean, quoted};
+
+/// `PORTCULLIS_<SECTION>__<KEY>`. Variables without the double underscore belong to others.
+const PREFIX: &str = "PORTCULLIS_";
+
+/// Where a value was written.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    File { name: String, position: Position },
+    Variable(String),
+}
+
+impl Origin {
+    pub(super) fn problem(&self, message: impl Into<String>) -> ConfigError {
+        match self {
+            Origin::File { name, position } => ConfigError::at(name, *position, message),
+            Origin::Variable(name) => ConfigError::whole(name, message),
+        }
+    }
+}
+
+/// The merged values and what was wrong with their shape.
+pub(super) struct Layers {
+    known: Map<String, Value>,
+    values: Map<String, Value>,
+    pub(super) origins: Vec<Origin>,
+    pub(super) problems: Vec<ConfigError>,
+}
+
+/// What a key holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Number,
+    List,
+}
+
+impl Kind {
+    /// From the key's JSON Schema.
+    fn of(schema: &Value) -> Self {
+        let is = |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|all| all.contains(&name.into()));
+        match (is("integer"), is("array")) {
+            (true, _) => Kind::Number,
+            (_, true) => Kind::List,
+            (false, false) => Kind::Text,
+        }
+    }
+
+    fn wanted(self) -> &'static str {
+        match self {
+            Kind::Text => "a text in quotes",
+            Kind::Number => "a whole number",
+            Kind::List => "a list of texts",
+        }
+    }
+
+    fn of_toml(self, value: &DeValue<'_>) -> Option<Value> {
+        match (self, value) {
+            (Kind::Text, DeValue::String(text)) => Some(text.as_ref().into()),
+            (Kind::Number, DeValue::Integer(number)) => {
+                u64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::from)
+            }
+            (Kind::List, DeValue::Array(items)) => {
+                items.iter().map(|item| item.get_ref().as_str().map(Value::from)).collect()
+            }
+            (Kind::Text | Kind::Number | Kind::List, _) => None,
+        }
+    }
+
+    /// A list is separated by commas.
+    fn of_variable(self, text: &str) -> Option<Value> {
+        match self {
+            Kind::Text => Some(text.into()),
+            Kind::Number => text.trim().parse::<u64>().ok().map(Value::from),
+            Kind::List => Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()),
+        }
+    }
+}
+
+impl Layers {
+    pub(super) fn new() -> Self {
+        let schema = super::schema();
+        let sections = schema.get("properties").and_then(Value::as_object);
+        let known = sections.expect("the sections are a struct's fields").clone();
+        Self { known, values: Map::new(), origins: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Takes the file's values.
+    pub(super) fn add_file(&mut self, name: &str, text: &str) {
+        let places = Places { name, text };
+        let table = match DeTable::parse(text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let start = error.span().map_or(0, |span| span.start);
+                return self.problems.push(places.at(start).problem(error.message()));
+            }
+        };
+        for (section, value) in &table {
+            let origin = places.of(section);
+            let name = section.get_ref();
+            match (self.known.contains_key(name.as_ref()), value.get_ref()) {
+                (true, DeValue::Table(keys)) => self.add_section(name, keys, &places),
+                (true, _) => self.problems.push(origin.problem(format!("{} is a section: `[{name}]`", quoted(name)))),
+                (false, _) => {
+                    let hint = did_you_mean(name, self.known.keys().map(String::as_str));
+                    self.problems.push(origin.problem(format!("there is no section {}{hint}", quoted(name))));
+                }
+            }
+        }
+    }
+
+    fn add_section(&mut self, section: &str, keys: &DeTable<'_>, places: &Places<'_>) {
+        for (key, value) in keys {
+            let Some(kind) = self.kind(section, key.get_ref(), &places.of(key)) else { continue };
+            let origin = places.at(value.span().start);
+            self.set(section, key.get_ref(), kind, kind.of_toml(value.get_ref()), origin);
+        }
+    }
+
+    /// Takes a variable's value, if it is one of ours. An empty one counts as absent.
+    pub(super) fn add_variable(&mut self, name: &str, text: &str) {
+        let Some((section, key)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once("__")) else { return };
+        let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+        let origin = Origin::Variable(name.to_owned());
+        if !self.known.contains_key(&section) {
+            let hint = did_you_mean(&section, self.known.keys().map(String::as_str));
+            return self.problems.push(origin.problem(format!("there is no section {}{hint}", quoted(&section))));
+        }
+        let Some(kind) = self.kind(&section, &key, &origin) else { return };
+        if !text.is_empty() {
+            self.set(&section, &key, kind, kind.of_variable(text), origin);
+        }
+    }
+
+    /// The kind of a known key; a problem for an unknown one.
+    fn kind(&mut self, section: &str, key: &str, origin: &Origin) -> Option<Kind> {
+        let keys = self.known.get(section)?.get("properties")?.as_object()?;
+        if let Some(schema) = keys.get(key) {
+            return Some(Kind::of(schema));
+        }
+        let hint = did_you_mean(key, keys.keys().map(String::as_str));
+        self.problems.push(origin.problem(format!("`[{section}]` has no key {}{hint}", quoted(key))));
+        None
+    }
+
+    fn set(&mut self, section: &str, key: &str, kind: Kind, value: Option<Value>, origin: Origin) {
+        // The value is not quoted: it may be a secret.
+        let Some(value) = value else {
+            return self.problems.push(origin.problem(format!("`{section}.{key}` must be {}", kind.wanted())));
+        };
+        self.origins.push(origin);
+        let values = self.values.entry(section).or_insert_with(|| json!({}));
+        values[key] = json!({ "value": value, "origin": self.origins.len() - 1 });
+    }
+
+    /// The merged file, with what was found on the way.
+    pub(super) fn merged(self) -> (ServerFile, Vec<Origin>, Vec<ConfigError>) {
+        let file = serde_json::from_value(Value::Object(self.values));
+        (file.expect("only known keys of the right kind were taken"), self.origins, self.problems)
+    }
+}
+
+/// Finds lines and columns in a text.
+struct Places<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Places<'_> {
+    fn of(&self, key: &Spanned<DeString<'_>>) -> Origin {
+        self.at(key.span().start)
+    }
+
+    fn at(&self, offset: usize) -> Origin {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.matches('\n').count() + 1;
+        let position = Position { line, column: before[line_start..].chars().count() + 1 };
+        Origin::File { name: self.name.to_owned(), position }
+    }
+}

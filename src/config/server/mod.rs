@@ -1,0 +1,170 @@
+//! The server's own configuration: file, environment and secret files in, checked values out. Secrets stay wrapped and are
+//! never part of a message.
+
+mod file;
+mod layers;
+mod resolve;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+use schemars::generate::SchemaSettings;
+use secrecy::SecretString;
+use url::Url;
+
+use super::problem::ConfigError;
+use file::ServerFile;
+use layers::Layers;
+
+/// Everything the composition root needs to know.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    /// Links in statuses start with it; without a trailing slash in its path.
+    pub public_url: Url,
+    pub data_dir: PathBuf,
+    pub github: Github,
+    /// `sqlite:PATH` or `postgres://…`; secret because it may hold a password.
+    pub store_url: SecretString,
+    pub docker: Docker,
+    pub capacity: Capacity,
+    pub limits: Limits,
+    pub log: Log,
+}
+
+/// How to speak to GitHub.
+#[derive(Debug, Clone)]
+pub struct Github {
+    pub api_url: Url,
+    pub credentials: Credentials,
+    /// At least one; a delivery signed with any of them is genuine.
+    pub webhook_secrets: Vec<SecretString>,
+    /// What status contexts start with, without the slash.
+    pub context_prefix: String,
+}
+
+/// Who we are on GitHub.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    Token(SecretString),
+    App {
+        id: u64,
+        /// PEM.
+        private_key: SecretString,
+    },
+}
+
+/// The Docker engine that clusters and suites run on.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    /// `unix://…` or `tcp://…`; the usual socket where absent.
+    pub host: Option<String>,
+    /// Node image of plans that name none.
+    pub node_image: String,
+    pub privileged: Privileged,
+    /// OCI runtime of the nodes; the engine's default where absent.
+    pub runtime: Option<String>,
+}
+
+/// Whether nodes run with Docker's `--privileged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privileged {
+    /// Tried first; narrower flags where the host refuses.
+    Auto,
+    Always,
+    Never,
+}
+
+/// How much may run at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capacity {
+    pub clusters: u32,
+    pub runs_per_repo: u32,
+}
+
+/// Bounds on what a run may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A cluster is taken away after this, whatever happened.
+    pub lease: SignedDuration,
+    /// How long processed deliveries are kept.
+    pub keep_deliveries: SignedDuration,
+    pub archive_bytes: u64,
+    pub results_bytes: u64,
+}
+
+/// The service's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// Directives of `tracing`'s `EnvFilter`, checked.
+    pub filter: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What a configuration is made of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServerSource<'a> {
+    /// Name for messages, and text.
+    pub file: Option<(&'a str, &'a str)>,
+    /// Names and values; variables that are not ours are passed over.
+    pub environment: &'a [(String, String)],
+}
+
+impl ServerConfig {
+    /// Reads the file, if one is given, and the process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong; never with a secret's text.
+    pub fn load(file: Option<&Path>) -> Result<Self, Vec<ConfigError>> {
+        let environment = environment()?;
+        let Some(path) = file else {
+            return Self::parse(ServerSource { file: None, environment: &environment });
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![ConfigError::whole(&name, format!("cannot be read: {error}"))])?;
+        Self::parse(ServerSource { file: Some((&name, &text)), environment: &environment })
+    }
+
+    /// Makes a configuration of texts. Reads the secret files they name.
+    ///
+    /// # Errors
+    /// Everything that is wrong; never with a secret's text.
+    pub fn parse(source: ServerSource<'_>) -> Result<Self, Vec<ConfigError>> {
+        let mut layers = Layers::new();
+        if let Some((name, text)) = source.file {
+            layers.add_file(name, text);
+        }
+        for (name, value) in source.environment {
+            layers.add_variable(name, value);
+        }
+        let docker_host = source.environment.iter().find(|(name, value)| name == "DOCKER_HOST" && !value.is_empty());
+        resolve::resolve(layers, docker_host.map(|(_, value)| value.clone()))
+    }
+}
+
+/// The JSON Schema of the server's file.
+pub fn schema() -> schemars::Schema {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ServerFile>()
+}
+
+/// The process's variables that could be ours. One of ours that is no text is a problem, anybody else's is not.
+fn environment() -> Result<Vec<(String, String)>, Vec<ConfigError>> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("PORTCULLIS_") || *name == "DOCKER_HOST") else {
+            continue;
+        };
+        let value = value.into_string().map_err(|_| vec![ConfigError::whole(name, "is not UTF-8")])?;
+        variables.push((name.to_owned(), value));
+    }
+    Ok(variables)
+}

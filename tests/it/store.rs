@@ -1,0 +1,201 @@
+//! The store on both databases: inbox, guards, one run per trigger, conclusions that stand, statuses that never go back.
+
+use portcullis::domain::attempt::{AttemptState, StopReason};
+use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
+use portcullis::domain::cluster::{ClusterState, SetupState, Stage};
+use portcullis::domain::ids::RunId;
+use portcullis::domain::progress::Progress;
+use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
+use portcullis::domain::status::StatusState;
+use portcullis::domain::verdict::{Evidence, Exit, Verdict};
+use portcullis::store::{Created, NewDelivery, NewRun, Receipt, Store};
+
+use crate::support::databases::on_both_databases;
+use crate::support::values::{at, attempt, cluster, run, status};
+
+fn delivery(guid: &str) -> NewDelivery {
+    NewDelivery { guid: guid.into(), event: "pull_request".into(), body: "{}".into(), received_at: at(0) }
+}
+
+async fn create(store: &Store, run: &Run) -> Created {
+    let announced = [status(run, "smoke", StatusState::Pending, "queued")];
+    store.create_run(NewRun { run, statuses: &announced, delivery: None, supersede: true }, at(0)).await.unwrap()
+}
+
+fn conclusion(verdict: Verdict, description: &str) -> Conclusion {
+    Conclusion { verdict, description: description.into() }
+}
+
+on_both_databases! {
+    async fn the_same_guid_twice_is_one_delivery(database: Database) {
+        let store = &database.store;
+        let batch = [delivery("a"), delivery("b"), delivery("a")];
+        assert_eq!(store.accept(&batch).await.unwrap(), [Receipt::Stored, Receipt::Stored, Receipt::Duplicate]);
+        assert_eq!(store.accept(&batch[..1]).await.unwrap(), [Receipt::Duplicate]);
+        let open = store.open_deliveries(at(1), 10).await.unwrap();
+        assert_eq!(open.iter().map(|delivery| delivery.guid.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    async fn a_delivery_is_open_until_it_is_settled(database: Database) {
+        let store = &database.store;
+        store.accept(&[delivery("a"), delivery("b")]).await.unwrap();
+        store.postpone_delivery("a", "GitHub is down", at(60)).await.unwrap();
+        store.settle_delivery("b", "ignored", at(1)).await.unwrap();
+        assert!(store.open_deliveries(at(59), 10).await.unwrap().is_empty());
+        assert_eq!(store.next_delivery_at().await.unwrap(), Some(at(60)));
+        assert_eq!(store.open_deliveries(at(60), 10).await.unwrap()[0].tries, 1);
+        assert_eq!(store.prune_deliveries(at(100), 10).await.unwrap(), 1);
+        assert_eq!(store.accept(&[delivery("a")]).await.unwrap(), [Receipt::Duplicate]);
+    }
+
+    async fn one_trigger_is_one_run_and_a_newer_push_supersedes(database: Database) {
+        let store = &database.store;
+        store.accept(&[delivery("a")]).await.unwrap();
+        let first = run(7, 'a');
+        let new = NewRun { run: &first, statuses: &[], delivery: Some("a"), supersede: true };
+        assert_eq!(store.create_run(new, at(0)).await.unwrap(), Created::Run(first.id));
+        assert!(store.open_deliveries(at(1), 10).await.unwrap().is_empty(), "settled with the run");
+        assert_eq!(create(store, &run(7, 'a')).await, Created::Existing);
+        let second = Run { trigger: Trigger::Push, ..run(7, 'd') };
+        assert_eq!(create(store, &second).await, Created::Run(second.id));
+        let views = store.open_runs().await.unwrap();
+        let cancelled: Vec<(RunId, Option<CancelReason>)> = views.iter().map(|v| (v.run.id, v.run.cancel)).collect();
+        assert!(cancelled.contains(&(first.id, Some(CancelReason::Superseded))));
+        assert!(cancelled.contains(&(second.id, None)));
+    }
+
+    async fn a_stronger_reason_to_cancel_replaces_a_weaker(database: Database) {
+        let store = &database.store;
+        create(store, &run(7, 'a')).await;
+        let repo = "acme/infra".parse().unwrap();
+        assert_eq!(store.cancel_runs(&repo, 7, CancelReason::Superseded, "x", at(1)).await.unwrap(), 1);
+        assert_eq!(store.cancel_runs(&repo, 7, CancelReason::Unlabelled, "x", at(1)).await.unwrap(), 0);
+        assert_eq!(store.cancel_runs(&repo, 7, CancelReason::Closed, "x", at(1)).await.unwrap(), 1);
+        assert_eq!(store.cancel_runs(&repo, 8, CancelReason::Closed, "x", at(1)).await.unwrap(), 0);
+        assert_eq!(store.open_runs().await.unwrap()[0].run.cancel, Some(CancelReason::Closed));
+    }
+
+    async fn states_move_only_from_their_predecessors_and_once(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let requested = cluster(&run);
+        assert!(store.admit(&run, &requested, at(1)).await.unwrap());
+        assert!(!store.admit(&run, &cluster(&run), at(1)).await.unwrap(), "a stale sight changes nothing");
+        assert_eq!(store.open_clusters().await.unwrap().len(), 1);
+        assert!(!store.move_cluster(&requested, ClusterState::Ready, None, at(2)).await.unwrap(), "not from requested");
+        assert!(store.move_cluster(&requested, ClusterState::Creating, None, at(2)).await.unwrap());
+        assert!(!store.move_cluster(&requested, ClusterState::Creating, None, at(2)).await.unwrap(), "not twice");
+        let creating = store.open_clusters().await.unwrap().remove(0);
+        assert!(store.explain_cluster(creating.id, "node not ready").await.unwrap());
+        assert!(!store.explain_cluster(creating.id, "node not ready").await.unwrap());
+        assert!(store.move_cluster(&creating, ClusterState::Ready, None, at(9)).await.unwrap());
+        let ready = store.open_clusters().await.unwrap().remove(0);
+        assert_eq!((ready.ready_at, ready.message), (Some(at(9)), None));
+    }
+
+    async fn a_set_up_begins_once_and_ends_with_its_reason(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let cluster = cluster(&run);
+        store.admit(&run, &cluster, at(1)).await.unwrap();
+        assert!(store.begin_setup(cluster.id, Stage::Head, at(2)).await.unwrap());
+        assert!(!store.begin_setup(cluster.id, Stage::Head, at(3)).await.unwrap());
+        let view = store.run_view(run.id).await.unwrap().unwrap();
+        let setup = view.setup(Stage::Head).unwrap();
+        assert!(store.move_setup(setup, SetupState::Failed, Some("Deployment web: 0 of 1"), at(4)).await.unwrap());
+        assert!(!store.move_setup(setup, SetupState::RollingOut, None, at(5)).await.unwrap());
+        let failed = store.run_view(run.id).await.unwrap().unwrap().setups.remove(0);
+        assert_eq!((failed.state, failed.finished_at), (SetupState::Failed, Some(at(4))));
+        assert_eq!(failed.message.as_deref(), Some("Deployment web: 0 of 1"));
+    }
+
+    async fn an_attempt_keeps_its_evidence_and_its_first_reason_to_stop(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let cluster = cluster(&run);
+        store.admit(&run, &cluster, at(1)).await.unwrap();
+        let attempt = attempt(&run, &cluster, "smoke", 1);
+        assert!(store.create_attempt(&attempt).await.unwrap());
+        assert!(!store.create_attempt(&crate::support::values::attempt(&run, &cluster, "smoke", 1)).await.unwrap());
+        assert!(store.move_attempt(&attempt, AttemptState::Running, at(3)).await.unwrap());
+        let read = || async { store.run_view(run.id).await.unwrap().unwrap().attempts.remove(0) };
+        assert!(store.stop_attempt(&read().await, StopReason::Stalled, at(4)).await.unwrap());
+        assert!(!store.stop_attempt(&read().await, StopReason::Cancelled, at(5)).await.unwrap());
+        let progress = Progress { total: 9, completed: 4, failed: 1 };
+        store.note_progress(attempt.id, &progress).await.unwrap();
+        let evidence = Evidence { exit: Exit::Stopped(StopReason::Stalled), ..Evidence::default() };
+        let case = Case {
+            id: CaseId { suite: "s".into(), class: "c".into(), name: "pod runs".into() },
+            tries: vec![Try { status: TryStatus::Failed, lane: 0, took: None, message: Some("<b>no</b>".into()) }],
+            fold: Fold::of(TryStatus::Failed, 0),
+        };
+        assert!(store.finish_attempt(&read().await, &evidence, &[case], at(6)).await.unwrap());
+        let done = read().await;
+        assert_eq!((done.state, done.stop, done.progress), (AttemptState::Done, Some(StopReason::Stalled), progress));
+        assert_eq!(done.evidence, Some(evidence.clone()));
+        assert!(!store.finish_attempt(&done, &evidence, &[], at(7)).await.unwrap(), "done is the end");
+    }
+
+    async fn the_first_conclusion_stands_and_finishing_lets_the_cluster_go(database: Database) {
+        let store = &database.store;
+        let queued = run(7, 'a');
+        create(store, &queued).await;
+        store.admit(&queued, &cluster(&queued), at(1)).await.unwrap();
+        let smoke = "smoke".parse().unwrap();
+        let (green, red) = (conclusion(Verdict::Success, "6 passed"), conclusion(Verdict::Failure, "1 failed"));
+        let told = |state, text| status(&queued, "smoke", state, text);
+        assert!(store.conclude(queued.id, &smoke, &green, &told(StatusState::Success, "6 passed"), at(2)).await.unwrap());
+        assert!(!store.conclude(queued.id, &smoke, &red, &told(StatusState::Failure, "1 failed"), at(3)).await.unwrap());
+        let active = store.run(queued.id).await.unwrap().unwrap();
+        let custom = ("custom".parse().unwrap(), red.clone(), status(&queued, "custom", StatusState::Failure, "1 failed"));
+        assert!(store.finish(&active, Verdict::Failure, Some("why"), &[custom], at(4)).await.unwrap());
+        assert!(!store.finish(&active, Verdict::Success, None, &[], at(5)).await.unwrap());
+        let view = store.run_view(queued.id).await.unwrap().unwrap();
+        assert_eq!((view.run.state, view.run.verdict), (RunState::Finished, Some(Verdict::Failure)));
+        assert_eq!(view.conclusions[&smoke], green);
+        assert_eq!(view.clusters[0].released_at, Some(at(4)));
+        assert!(store.open_runs().await.unwrap().is_empty());
+    }
+
+    async fn a_final_status_is_never_followed_by_a_stale_pending(database: Database) {
+        let store = &database.store;
+        let first = run(7, 'a');
+        create(store, &first).await;
+        let told = |run: &Run, state, text: &str| [status(run, "smoke", state, text)];
+        assert_eq!(store.desire(first.id, &told(&first, StatusState::Pending, "queued")).await.unwrap(), 0, "no news");
+        assert_eq!(store.desire(first.id, &told(&first, StatusState::Success, "6 passed")).await.unwrap(), 1);
+        assert_eq!(store.desire(first.id, &told(&first, StatusState::Pending, "5/6")).await.unwrap(), 0);
+        let newer = Run { id: RunId::new(at(100)), ..run(7, 'a') };
+        assert_eq!(store.desire(newer.id, &told(&newer, StatusState::Pending, "queued")).await.unwrap(), 1);
+        assert_eq!(store.desire(first.id, &told(&first, StatusState::Failure, "late")).await.unwrap(), 0, "an older run");
+        let due = store.unpublished(at(0), 10).await.unwrap();
+        assert_eq!((due.len(), due[0].run, due[0].status.description.as_str()), (1, newer.id, "queued"));
+    }
+
+    async fn what_was_published_meanwhile_does_not_hide_what_is_newer(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let sent = store.unpublished(at(0), 10).await.unwrap().remove(0);
+        store.desire(run.id, &[status(&run, "smoke", StatusState::Success, "6 passed")]).await.unwrap();
+        store.published(&sent, at(1)).await.unwrap();
+        let newer = store.unpublished(at(1), 10).await.unwrap().remove(0);
+        assert_eq!((newer.status.state, newer.published.writes), (StatusState::Success, 1));
+        store.put_off(&newer, at(30), Some("502")).await.unwrap();
+        assert!(store.unpublished(at(29), 10).await.unwrap().is_empty());
+        assert_eq!(store.next_publish_at().await.unwrap(), Some(at(30)));
+        let again = store.unpublished(at(30), 10).await.unwrap().remove(0);
+        assert_eq!(again.tries, 1);
+        store.published(&again, at(31)).await.unwrap();
+        assert!(store.unpublished(at(99), 10).await.unwrap().is_empty());
+    }
+
+    async fn an_instance_keeps_its_name_and_a_store_opens_again(database: Database) {
+        assert_eq!(database.store.instance("first").await.unwrap(), "first");
+        let again = Store::open(&database.url).await.unwrap();
+        assert_eq!(again.instance("second").await.unwrap(), "first");
+    }
+}

@@ -1,0 +1,43 @@
+//! A database per test: SQLite in a temporary folder, PostgreSQL in the server that `PORTCULLIS_TEST_POSTGRES` names.
+
+use portcullis::store::Store;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
+
+/// An open store with whatever keeps it alive.
+pub struct Database {
+    pub store: Store,
+    pub url: String,
+    _folder: Option<TempDir>,
+}
+
+pub async fn sqlite() -> Database {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("portcullis.db").display());
+    Database { store: Store::open(&url).await.unwrap(), url, _folder: Some(folder) }
+}
+
+pub async fn postgres() -> Database {
+    let server = std::env::var("PORTCULLIS_TEST_POSTGRES").expect("PORTCULLIS_TEST_POSTGRES names a server");
+    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
+    let mut url = url::Url::parse(&server).unwrap();
+    url.set_path(&name);
+    Database { store: Store::open(url.as_str()).await.unwrap(), url: url.into(), _folder: None }
+}
+
+/// The same test on both databases.
+macro_rules! on_both_databases {
+    ($($(#[$doc:meta])* async fn $name:ident($database:ident: Database) $body:block)*) => {
+        mod on_sqlite {
+            $($(#[$doc])* #[tokio::test] async fn $name() { super::$name($crate::support::databases::sqlite().await).await })*
+        }
+        mod on_postgres {
+            $($(#[$doc])* #[tokio::test] #[ignore = "needs PostgreSQL (PORTCULLIS_TEST_POSTGRES)"]
+              async fn $name() { super::$name($crate::support::databases::postgres().await).await })*
+        }
+        $(async fn $name($database: $crate::support::databases::Database) $body)*
+    };
+}
+pub(crate) use on_both_databases;

@@ -1,0 +1,5 @@
+//! What tests share: databases of their own, plain values to start from.
+
+pub mod databases;
+pub mod http;
+pub mod values;

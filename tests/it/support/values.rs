@@ -1,0 +1,113 @@
+//! Plain values to start from; a test changes what it is about.
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+use portcullis::domain::attempt::{Attempt, AttemptState};
+use portcullis::domain::cluster::{Cluster, ClusterPlan, ClusterState};
+use portcullis::domain::gate::{Checkout, Gate, SetupStep};
+use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
+use portcullis::domain::progress::Progress;
+use portcullis::domain::run::{Run, RunState, Trigger};
+use portcullis::domain::status::{CommitStatus, StatusState};
+use portcullis::domain::suite::{Entry, FlakyPolicy, Limits, Suite, Timeouts};
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).unwrap()
+}
+
+pub fn suite() -> Suite {
+    Suite {
+        image: "example/suite:1".into(),
+        entry: Entry::Command(vec![]),
+        env: IndexMap::new(),
+        limits: Limits { memory_bytes: 1 << 28, cpu_millis: 1000, pids: 100, disk_bytes: 1 << 28, log_bytes: 1 << 20 },
+        timeouts: Timeouts { suite_s: 600, no_output_s: 300, stop_grace_s: 10 },
+        min_specs: 1,
+        required: true,
+        flaky: FlakyPolicy::Pass,
+        flake_attempts: 1,
+    }
+}
+
+/// A gate with these suites and a set-up of one step.
+pub fn gate(suites: &[&str]) -> Gate {
+    Gate {
+        label: "ready-to-test".into(),
+        checkout: Checkout::Merge,
+        cluster: ClusterPlan { image: None, nodes: 1, server_args: vec![], ready_timeout_s: 300 },
+        setup: vec![SetupStep { name: "platform".into(), apply: vec!["deploy".into()] }],
+        setup_timeout_s: 600,
+        upgrade: false,
+        suites: suites.iter().map(|name| (name.parse().unwrap(), suite())).collect(),
+        skips: vec![],
+        cluster_retries: 1,
+    }
+}
+
+pub fn run(pr: u64, head: char) -> Run {
+    Run {
+        id: RunId::new(at(0)),
+        repo: "acme/infra".parse().unwrap(),
+        pr: Some(pr),
+        head: head.to_string().repeat(40).parse().unwrap(),
+        base: "b".repeat(40).parse().unwrap(),
+        tested: "c".repeat(40).parse().unwrap(),
+        trigger: Trigger::Label,
+        actor: "alice".into(),
+        state: RunState::Queued,
+        generation: 0,
+        gate: gate(&["smoke", "custom"]),
+        cancel: None,
+        verdict: None,
+        message: None,
+        created_at: at(0),
+        admitted_at: None,
+        finished_at: None,
+    }
+}
+
+pub fn cluster(run: &Run) -> Cluster {
+    Cluster {
+        id: ClusterId::new(at(1)),
+        run: run.id,
+        plan: run.gate.cluster.clone(),
+        state: ClusterState::Requested,
+        generation: 0,
+        message: None,
+        released_at: None,
+        expires_at: at(1).saturating_add(SignedDuration::from_hours(6)).unwrap(),
+        created_at: at(1),
+        ready_at: None,
+        destroyed_at: None,
+    }
+}
+
+pub fn attempt(run: &Run, cluster: &Cluster, suite: &str, number: u32) -> Attempt {
+    Attempt {
+        id: AttemptId::new(at(2)),
+        run: run.id,
+        cluster: cluster.id,
+        suite: suite.parse().unwrap(),
+        number,
+        state: AttemptState::Waiting,
+        generation: 0,
+        progress: Progress::default(),
+        stop: None,
+        stop_at: None,
+        evidence: None,
+        created_at: at(2),
+        started_at: None,
+        finished_at: None,
+    }
+}
+
+pub fn status(run: &Run, suite: &str, state: StatusState, description: &str) -> CommitStatus {
+    CommitStatus {
+        repo: run.repo.clone(),
+        sha: run.head.clone(),
+        context: format!("portcullis/{suite}"),
+        state,
+        description: description.into(),
+        target_url: format!("http://127.0.0.1:8080/runs/{}", run.id),
+    }
+}
