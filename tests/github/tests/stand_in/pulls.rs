@@ -20,7 +20,7 @@ async fn a_pull_request_carries_what_a_gate_needs() {
     assert_eq!((&pull["changed_files"], &pull["additions"]), (&json!(1), &json!(1)));
     let octocrab = scene.octocrab();
     let seen = octocrab.pulls("acme", "infra").get(1).await.unwrap();
-    assert_eq!(seen.head.unwrap().sha.unwrap(), scene.pr.head_sha());
+    assert_eq!(seen.head.sha, scene.pr.head_sha());
 }
 
 #[tokio::test]
@@ -127,9 +127,9 @@ async fn labels_are_added_and_removed() {
     assert_eq!(left[0]["name"], "größe: XL");
     let missing = scene.http.delete(&format!("{labels}/ready-to-test")).await.expect(404);
     assert_eq!(missing["message"], "Label does not exist");
-    scene.http.send(Method::PUT, labels, json!(["a", "b"])).await.expect(200);
+    scene.http.send(Method::PUT, labels, json!({ "labels": ["a", "b"] })).await.expect(200);
     assert_eq!(scene.pr.labels(), ["a", "b"]);
-    scene.http.post("/repos/acme/infra/issues/7/labels", json!(["a"])).await.expect(404);
+    scene.http.post("/repos/acme/infra/issues/7/labels", json!({ "labels": ["a"] })).await.expect(404);
 }
 
 #[tokio::test]
