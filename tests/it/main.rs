@@ -6,5 +6,6 @@
 mod architecture;
 mod pages;
 mod store;
+mod store_pages;
 mod support;
 mod webhook;
