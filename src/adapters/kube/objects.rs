@@ -47,7 +47,9 @@ pub(super) fn objects(manifests: &[Manifest]) -> Result<Vec<Object>, KubernetesE
     let mut objects = Vec::new();
     for manifest in manifests {
         let path = manifest.path.display();
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&manifest.text)
+        // As kubectl reads YAML: `0555` is octal, `yes` is a boolean.
+        let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&manifest.text, options)
             .map_err(|error| KubernetesError::Rejected(format!("{path}: {}", first_line(&error.to_string()))))?;
         for (number, document) in (1..).zip(documents) {
             flatten(&format!("{path}: document {number}"), &path.to_string(), document, &mut objects)?;
@@ -121,6 +123,13 @@ mod tests {
                 "deploy/x.yaml: Deployment web"
             ]
         );
+    }
+
+    #[test]
+    fn numbers_are_read_as_kubectl_reads_them() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {a: 0555, b: 10, c: '0555', d: 1e3}\n";
+        let data = parse(text).unwrap().remove(0).object.data;
+        assert_eq!(data["spec"], serde_json::json!({"a": 365, "b": 10, "c": "0555", "d": 1e3}));
     }
 
     #[test]

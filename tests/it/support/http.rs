@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::values::at;
 
-pub(crate) const SECRET: &str = "It's a Secret to Everybody";
+pub const SECRET: &str = "It's a Secret to Everybody";
 
 /// A running web room with its store and files.
-pub(crate) struct Service {
-    pub(crate) address: SocketAddr,
-    pub(crate) store: Store,
-    pub(crate) artifacts: Artifacts,
+pub struct Service {
+    pub address: SocketAddr,
+    pub store: Store,
+    pub artifacts: Artifacts,
     wakes: Arc<AtomicUsize>,
     stop: CancellationToken,
     tasks: JoinSet<std::io::Result<()>>,
@@ -72,17 +72,17 @@ impl ClusterProvider for NoEngine {
 
 impl Service {
     /// On a SQLite store of its own.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::with(Limits::default()).await
     }
 
-    pub(crate) async fn with(limits: Limits) -> Self {
+    pub async fn with(limits: Limits) -> Self {
         let folder = TempDir::new().unwrap();
         let store = Store::open(&format!("sqlite:{}", folder.path().join("p.db").display())).await.unwrap();
         Self::on(store, limits, folder).await
     }
 
-    pub(crate) async fn on(store: Store, limits: Limits, folder: TempDir) -> Self {
+    pub async fn on(store: Store, limits: Limits, folder: TempDir) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (wakes, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
@@ -105,25 +105,25 @@ impl Service {
     }
 
     /// How often the reconcilers were woken.
-    pub(crate) fn wakes(&self) -> usize {
+    pub fn wakes(&self) -> usize {
         self.wakes.load(Ordering::SeqCst)
     }
 
-    pub(crate) async fn stored(&self) -> Vec<String> {
+    pub async fn stored(&self) -> Vec<String> {
         let open = self.store.open_deliveries(at(7200), 100).await.unwrap();
         open.into_iter().map(|delivery| delivery.guid).collect()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await
     }
 
-    pub(crate) async fn deliver(&self, hook: &Hook) -> Answer {
+    pub async fn deliver(&self, hook: &Hook) -> Answer {
         self.send(&hook.bytes()).await
     }
 
     /// Sends bytes as they are and reads the answer, which may come before everything is sent.
-    pub(crate) async fn send(&self, bytes: &[u8]) -> Answer {
+    pub async fn send(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect().await;
         let (mut reader, mut writer) = stream.split();
         let mut answer = Vec::new();
@@ -132,12 +132,12 @@ impl Service {
         Answer::parse(&answer)
     }
 
-    pub(crate) async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Stops as the process does on SIGTERM.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap().unwrap();
@@ -147,40 +147,40 @@ impl Service {
 
 /// A webhook as GitHub would send it, to be spoilt at will.
 #[derive(Clone)]
-pub(crate) struct Hook {
-    pub(crate) guid: String,
-    pub(crate) event: String,
-    pub(crate) body: Vec<u8>,
-    pub(crate) secret: String,
+pub struct Hook {
+    pub guid: String,
+    pub event: String,
+    pub body: Vec<u8>,
+    pub secret: String,
     /// Header lines beyond the usual ones, and those that replace them.
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) chunked: bool,
+    pub headers: Vec<(&'static str, String)>,
+    pub chunked: bool,
 }
 
 impl Hook {
-    pub(crate) fn new(guid: &str) -> Self {
+    pub fn new(guid: &str) -> Self {
         let body = br#"{"action":"labeled","number":7,"label":{"name":"ready-to-test"}}"#.to_vec();
         let (guid, event, secret) = (guid.to_owned(), "pull_request".to_owned(), SECRET.to_owned());
         Self { guid, event, body, secret, headers: vec![], chunked: false }
     }
 
-    pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
     }
 
     /// Sets a header; an empty value leaves it out.
-    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    pub(crate) fn signature(&self) -> String {
+    pub fn signature(&self) -> String {
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(self.secret.as_bytes()).unwrap();
         mac.update(&self.body);
         format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
     }
 
-    pub(crate) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         let mut lines = vec![
             ("Host", "x".to_owned()),
             ("Connection", "close".to_owned()),
@@ -202,7 +202,7 @@ impl Hook {
         format!("POST /webhooks/github HTTP/1.1\r\n{lines}\r\n")
     }
 
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head().into_bytes();
         if self.chunked {
             for chunk in self.body.chunks(50_000) {
@@ -220,10 +220,10 @@ impl Hook {
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    pub(crate) body: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -238,7 +238,7 @@ impl Answer {
         answer
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
