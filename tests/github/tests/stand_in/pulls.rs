@@ -184,3 +184,15 @@ async fn merging_moves_the_base_branch() {
     scene.http.get("/repos/acme/infra/pulls/1/merge").await.expect(204);
     assert!(scene.pr.merge("alice").is_none());
 }
+
+#[tokio::test]
+async fn an_open_pull_request_follows_its_branch_and_a_closed_one_when_reopened() {
+    let scene = scene().await;
+    let pushed = scene.repo.commit("feature", [("more", "1")]);
+    assert_eq!(scene.pr.head_sha(), pushed);
+    drop(scene.pr.close("alice"));
+    let (later, _) = scene.pr.push([("more", "2")], "alice");
+    assert_eq!(scene.pr.head_sha(), pushed);
+    drop(scene.pr.reopen("alice"));
+    assert_eq!(scene.pr.head_sha(), later);
+}

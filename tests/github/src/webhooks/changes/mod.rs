@@ -19,7 +19,7 @@ use crate::state::user::Kind;
 use crate::view::View;
 
 impl World {
-    /// Commits to a branch and tells `push`.
+    /// Commits to a branch and tells `push`, and `synchronize` where a pull request follows the branch.
     pub(crate) fn push(
         &mut self,
         full_name: &str,
@@ -35,7 +35,8 @@ impl World {
         let sha = repository.commit(branch, files, by, message, now);
         let sent = self.send_push(full_name, branch, before.as_deref(), &sha, by);
         self.remake_test_merges(full_name, branch);
-        (sha, sent)
+        let followed = self.follow_branch(full_name, branch, &sha, by);
+        (sha, sent.and(followed))
     }
 
     fn send_push(&mut self, full_name: &str, branch: &str, before: Option<&str>, after: &str, by: &str) -> Deliveries {

@@ -61,7 +61,7 @@ impl World {
         (number, sent)
     }
 
-    /// Pushes to a pull request's branch: `push` where the branch lives, then `synchronize`.
+    /// Pushes to a pull request's branch. A closed pull request does not follow its branch.
     pub(crate) fn push_to_pull(
         &mut self,
         full_name: &str,
@@ -69,14 +69,35 @@ impl World {
         files: &Files,
         by: &str,
     ) -> (String, Deliveries) {
-        let pull = self.known(full_name).pulls[&number].clone();
-        let (sha, pushed) = self.push(&pull.head_repository, &pull.head_ref, files, by, "Change what was asked for");
-        let synchronized = self.synchronize(full_name, number, &sha, by);
-        (sha, pushed.and(synchronized))
+        let pull = &self.known(full_name).pulls[&number];
+        let (head, branch) = (pull.head_repository.clone(), pull.head_ref.clone());
+        self.push(&head, &branch, files, by, "Change what was asked for")
+    }
+
+    /// Lets every open pull request from a branch follow it.
+    pub(super) fn follow_branch(&mut self, head: &str, branch: &str, sha: &str, by: &str) -> Deliveries {
+        let mut following = Vec::new();
+        for repository in self.repositories.values() {
+            for pull in repository.pulls.values().filter(|pull| pull.state.is_open()) {
+                if pull.head_repository.eq_ignore_ascii_case(head) && pull.head_ref == branch {
+                    following.push((repository.full_name(), pull.number));
+                }
+            }
+        }
+        following.into_iter().fold(Deliveries::default(), |sent, (full_name, number)| {
+            sent.and(self.synchronize(&full_name, number, sha, by))
+        })
     }
 
     /// Moves the head of a pull request to a commit of its branch.
-    pub(crate) fn synchronize(&mut self, full_name: &str, number: u64, sha: &str, by: &str) -> Deliveries {
+    fn synchronize(&mut self, full_name: &str, number: u64, sha: &str, by: &str) -> Deliveries {
+        let before = self.move_head(full_name, number, sha);
+        let parts = vec![("before", json!(before)), ("after", json!(sha))];
+        self.send_pull(full_name, number, "synchronize", by, parts)
+    }
+
+    /// Takes over a new head and the base branch's tip. Gives the head before.
+    fn move_head(&mut self, full_name: &str, number: u64, sha: &str) -> String {
         let now = self.clock.now();
         let head_repository = self.known(full_name).pulls[&number].head_repository.clone();
         let commits = self.known(&head_repository).commits.clone();
@@ -89,8 +110,7 @@ impl World {
         pull.updated_at = now;
         let base_ref = pull.base_ref.clone();
         self.remake_test_merges(full_name, &base_ref);
-        let parts = vec![("before", json!(before)), ("after", json!(sha))];
-        self.send_pull(full_name, number, "synchronize", by, parts)
+        before
     }
 
     pub(crate) fn label_pull(&mut self, full_name: &str, number: u64, name: &str, by: &str) -> Deliveries {
@@ -143,8 +163,12 @@ impl World {
             return Deliveries::default();
         }
         pull.state = PullState::Open;
-        let base_ref = pull.base_ref.clone();
-        self.remake_test_merges(full_name, &base_ref);
+        let (head, branch) = (pull.head_repository.clone(), pull.head_ref.clone());
+        // What was pushed while it was closed counts from now on.
+        let tip = self.repository(&head).and_then(|head| head.branches.get(&branch).cloned());
+        if let Some(tip) = tip {
+            self.move_head(full_name, number, &tip);
+        }
         self.send_pull(full_name, number, "reopened", by, Vec::new())
     }
 
