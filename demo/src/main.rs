@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "showing is what a demo is for")]
 
+mod crashes;
 mod scenario;
 mod service;
 mod show;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use portcullis_github::{Github, Permission, Pull};
 
+use crashes::Crashes;
 use scenario::Scenario;
 use service::Service;
 use show::Screen;
@@ -27,7 +29,7 @@ const SECRET: &str = "a secret that only the demo knows";
 async fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_else(|| "healthy".into());
     let Some(scenario) = Scenario::named(&name) else {
-        println!("there is no scenario {name}: choose healthy, broken or flaky");
+        println!("there is no scenario {name}: choose healthy, broken, flaky or crash");
         return ExitCode::FAILURE;
     };
     match demo(scenario).await {
@@ -46,7 +48,7 @@ async fn demo(scenario: Scenario) -> Result<bool> {
     let folder = fresh_folder(scenario)?;
     let github = Github::start().await?;
     let repo = github.repo("acme/platform");
-    let base = repo.commit("main", scenario::base_files(&root())?);
+    let base = repo.commit("main", scenario::base_files(&root(), scenario)?);
     github.user("alice").permission("acme/platform", Permission::Write);
     github.user("portcullis").permission("acme/platform", Permission::Write);
     let token = github.token("portcullis");
@@ -61,11 +63,12 @@ async fn demo(scenario: Scenario) -> Result<bool> {
     let screen = Screen::new();
     screen.say("alice adds the label ready-to-test");
     let labelled = Instant::now();
-    drop(pull.label("ready-to-test", "alice"));
-    let outcome = watch(&github, &pull, &mut service, &screen).await;
+    pull.label("ready-to-test", "alice").answered().await;
+    let mut crashes = (scenario == Scenario::Crash).then(Crashes::begin).transpose()?;
+    let outcome = watch(&github, &pull, &mut service, &screen, crashes.as_mut()).await;
     let took = labelled.elapsed();
     let gone = match &outcome {
-        Ok(_) => service.wait_for_teardown(&screen).await,
+        Ok(_) => service.wait_for_teardown(&screen, crashes.as_mut()).await,
         Err(_) => Ok(()),
     };
     screen.finish();
@@ -74,8 +77,12 @@ async fn demo(scenario: Scenario) -> Result<bool> {
     let stopped = service.stop().await;
     let finals = finals?;
     stopped?;
-    report(&folder, &finals, run.ok().as_ref(), took, started.elapsed());
-    let as_expected = scenario.is_shown_by(&finals);
+    let run = run?;
+    report(&folder, &finals, &run, took, started.elapsed());
+    let mut as_expected = scenario.is_shown_by(&finals);
+    if let Some(crashes) = crashes {
+        as_expected &= crashes.end(&run).await?;
+    }
     if !as_expected {
         println!("\nThis is not what the scenario is about: {}", scenario.title());
     }
@@ -86,7 +93,13 @@ async fn demo(scenario: Scenario) -> Result<bool> {
 pub(crate) type Final = (String, String, String);
 
 /// Shows every status GitHub is told until all of them are final.
-async fn watch(github: &Github, pull: &Pull, service: &mut Service, screen: &Screen) -> Result<Vec<Final>> {
+async fn watch(
+    github: &Github,
+    pull: &Pull,
+    service: &mut Service,
+    screen: &Screen,
+    mut crashes: Option<&mut Crashes>,
+) -> Result<Vec<Final>> {
     let sha = pull.head_sha();
     let begun = Instant::now();
     let mut seen = 0;
@@ -107,13 +120,16 @@ async fn watch(github: &Github, pull: &Pull, service: &mut Service, screen: &Scr
         if !latest.is_empty() && latest.iter().all(|(_, state, _)| state != "pending") {
             return Ok(latest);
         }
+        if let Some(crashes) = &mut crashes {
+            crashes.maybe(service, screen).await?;
+        }
         service.is_alive()?;
         anyhow::ensure!(begun.elapsed() < PATIENCE, "no final status after {} minutes", PATIENCE.as_secs() / 60);
         screen.wait(LOOK).await;
     }
 }
 
-fn report(folder: &Path, finals: &[Final], run: Option<&serde_json::Value>, took: Duration, all: Duration) {
+fn report(folder: &Path, finals: &[Final], run: &serde_json::Value, took: Duration, all: Duration) {
     println!("\nWhat GitHub shows now");
     for (context, state, description) in finals {
         println!("  {} {context}  {description}", show::mark(state));
@@ -122,7 +138,7 @@ fn report(folder: &Path, finals: &[Final], run: Option<&serde_json::Value>, took
     println!("\nWhere everything is");
     let data = folder.join("data");
     println!("  database  {}", data.join("portcullis.db").display());
-    if let Some(id) = run.and_then(|run| run["id"].as_str()) {
+    if let Some(id) = run["id"].as_str() {
         println!("  page      http://127.0.0.1:8080/runs/{id}");
         println!("            (serve it again with: target/debug/portcullis serve --config {})", folder.join("portcullis.toml").display());
         println!("  logs      {}", data.join("runs").join(id).join("*/log.txt").display());

@@ -13,6 +13,7 @@ pub(crate) enum Scenario {
     Healthy,
     Broken,
     Flaky,
+    Crash,
 }
 
 impl Scenario {
@@ -21,6 +22,7 @@ impl Scenario {
             "healthy" => Some(Self::Healthy),
             "broken" => Some(Self::Broken),
             "flaky" => Some(Self::Flaky),
+            "crash" => Some(Self::Crash),
             _ => None,
         }
     }
@@ -30,6 +32,7 @@ impl Scenario {
             Self::Healthy => "healthy",
             Self::Broken => "broken",
             Self::Flaky => "flaky",
+            Self::Crash => "crash",
         }
     }
 
@@ -38,13 +41,14 @@ impl Scenario {
             Self::Healthy => "Greet customers by another text: everything passes",
             Self::Broken => "Rename a setting that a service still reads: a suite fails and names the spec",
             Self::Flaky => "Add a cache that is cold at first: a spec fails once and passes when tried again",
+            Self::Crash => "Greet customers by another text, while the service is killed over and over: nothing is lost",
         }
     }
 
     /// The folder under `suites/custom/examples` whose manifests the pull request brings.
     fn example(self) -> &'static str {
         match self {
-            Self::Healthy => "ok",
+            Self::Healthy | Self::Crash => "ok",
             Self::Broken => "broken",
             Self::Flaky => "flaky",
         }
@@ -52,7 +56,7 @@ impl Scenario {
 
     pub(crate) fn pull(self, root: &Path) -> Result<PrSpec> {
         let mut files = folder(&root.join("suites/custom/examples").join(self.example()).join("deploy"), "deploy")?;
-        if self == Self::Healthy {
+        if self.example() == "ok" {
             let settings = std::fs::read_to_string(root.join("suites/custom/examples/ok/deploy/10-settings.yaml"))?;
             files = files.file("deploy/10-settings.yaml", settings.replace("Welcome to the shop", "Good to see you"));
         }
@@ -65,7 +69,7 @@ impl Scenario {
         let others_pass = finals.iter().filter(|(context, ..)| context != "portcullis/custom").all(|(_, s, _)| s == "success");
         others_pass
             && custom.is_some_and(|(_, state, description)| match self {
-                Self::Healthy => state == "success" && !description.contains("flaky"),
+                Self::Healthy | Self::Crash => state == "success" && !description.contains("flaky"),
                 Self::Broken => state == "failure",
                 Self::Flaky => state == "success" && description.contains("flaky"),
             })
@@ -73,8 +77,12 @@ impl Scenario {
 }
 
 /// The base branch: the gate policy and the platform as it is in use.
-pub(crate) fn base_files(root: &Path) -> Result<Files> {
-    let gate = std::fs::read_to_string(root.join("demo/repository/.github/portcullis.yaml"))?;
+pub(crate) fn base_files(root: &Path, scenario: Scenario) -> Result<Files> {
+    let gate = match scenario {
+        Scenario::Healthy => "demo/gates/full.yaml",
+        Scenario::Broken | Scenario::Flaky | Scenario::Crash => "demo/gates/quick.yaml",
+    };
+    let gate = std::fs::read_to_string(root.join(gate))?;
     let platform = folder(&root.join("suites/custom/examples/ok/deploy"), "deploy")?;
     Ok(platform.file(".github/portcullis.yaml", gate).file("README.md", "# The shop's platform\n"))
 }

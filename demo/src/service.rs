@@ -14,15 +14,17 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::crashes::Crashes;
 use crate::show::Screen;
 
 const START: Duration = Duration::from_secs(30);
 const TEARDOWN: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Service {
     child: Child,
     url: String,
+    config: PathBuf,
     log: PathBuf,
 }
 
@@ -32,24 +34,27 @@ impl Service {
         let config = folder.join("portcullis.toml");
         std::fs::write(&config, settings(&address, folder, github, token, secret))?;
         let log = folder.join("service.log");
-        let program = std::env::current_exe()?.with_file_name("portcullis");
-        let child = Command::new(&program)
-            .args(["serve", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let mut service = Self { child, url: format!("http://{address}"), log };
+        let child = spawn(&config, &log)?;
+        let mut service = Self { child, url: format!("http://{address}"), config, log };
+        service.answers().await?;
+        Ok(service)
+    }
+
+    /// SIGKILL, and up again on the same data at once.
+    pub(crate) async fn crash(&mut self) -> Result<()> {
+        self.child.kill().await?;
+        self.child = spawn(&self.config, &self.log)?;
+        self.answers().await
+    }
+
+    async fn answers(&mut self) -> Result<()> {
         let begun = Instant::now();
-        while service.get("/healthz").await.is_err() {
-            service.is_alive()?;
-            ensure!(begun.elapsed() < START, "the service does not answer; see {}", service.log.display());
+        while self.get("/healthz").await.is_err() {
+            self.is_alive()?;
+            ensure!(begun.elapsed() < START, "the service does not answer; see {}", self.log.display());
             tokio::time::timeout(LOOK, std::future::pending::<()>()).await.ok();
         }
-        Ok(service)
+        Ok(())
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -76,7 +81,7 @@ impl Service {
     }
 
     /// Until the run's clusters are taken away.
-    pub(crate) async fn wait_for_teardown(&mut self, screen: &Screen) -> Result<()> {
+    pub(crate) async fn wait_for_teardown(&mut self, screen: &Screen, mut crashes: Option<&mut Crashes>) -> Result<()> {
         let begun = Instant::now();
         loop {
             let run = self.last_run().await?;
@@ -84,6 +89,9 @@ impl Service {
             if clusters.iter().all(|cluster| cluster["state"] == "destroyed") {
                 screen.say(&format!("cluster taken away {:.1} s after the last status", begun.elapsed().as_secs_f64()));
                 return Ok(());
+            }
+            if let Some(crashes) = &mut crashes {
+                crashes.maybe(self, screen).await?;
             }
             self.is_alive()?;
             ensure!(begun.elapsed() < TEARDOWN, "the cluster is still there; see {}", self.log.display());
@@ -108,6 +116,19 @@ impl Service {
         ensure!(answer.status().is_success(), "{path} answered {}", answer.status());
         Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?)
     }
+}
+
+fn spawn(config: &Path, log: &Path) -> Result<Child> {
+    let program = std::env::current_exe()?.with_file_name("portcullis");
+    Command::new(&program)
+        .args(["serve", "--config"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::options().create(true).append(true).open(log)?)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))
 }
 
 /// The documented address where it is free, else any.

@@ -57,13 +57,12 @@ impl Admit {
         let (store, cluster) = (&self.context.store, self.request(&view.run, now));
         match step {
             Step::Admit => {
-                if store.admit(&view.run, &cluster, now).await? {
-                    tracing::info!(run.id = %view.run.id, cluster.id = %cluster.id, "admitted");
-                }
+                let admitted = store.admit(&view.run, &cluster, now).await?;
+                tracing::info!(run.id = %view.run.id, cluster.id = %cluster.id, admitted, "a place and a cluster");
             }
             Step::ReplaceCluster => {
-                store.replace_cluster(&cluster, now).await?;
-                tracing::info!(run.id = %view.run.id, cluster.id = %cluster.id, "asked for a fresh cluster");
+                let replaced = store.replace_cluster(&view.run, &cluster, now).await?;
+                tracing::info!(run.id = %view.run.id, cluster.id = %cluster.id, replaced, "a fresh cluster");
             }
             other => unreachable!("admit was given {other:?}"),
         }

@@ -90,6 +90,10 @@ impl Reconciler for Janitor {
         if let Some(pause) = self.next.map(|next| next.duration_since(now)).filter(SignedDuration::is_positive) {
             return Ok(Activity::default().again(pause));
         }
+        let orphans = self.context.store.release_orphans(now).await?;
+        if orphans > 0 {
+            tracing::warn!(orphans, "clusters of finished runs were still held");
+        }
         self.sweep_clusters().await?;
         self.sweep_containers().await?;
         self.sweep_checkouts().await?;

@@ -11,10 +11,12 @@ use crate::domain::progress::Progress;
 use crate::domain::verdict::Evidence;
 
 impl Store {
-    /// Creates an attempt; a second one with the same number changes nothing.
+    /// Creates an attempt of a run that goes on; a second one with the same number changes nothing.
     pub async fn create_attempt(&self, attempt: &Attempt) -> Result<bool> {
         const SQL: &str = "INSERT INTO attempts (id, run, cluster, suite, number, state, progress, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+             WHERE EXISTS (SELECT 1 FROM runs WHERE id = $2 AND state = 'active' AND cancel IS NULL) \
+             ON CONFLICT DO NOTHING";
         let (id, run, cluster) = (attempt.id.to_string(), attempt.run.to_string(), attempt.cluster.to_string());
         let (state, progress) = (name_of(&attempt.state), to_json(&attempt.progress));
         let (number, at) = (i64::from(attempt.number), millis(attempt.created_at));

@@ -6,6 +6,7 @@ use super::rows::{Columns, guard, millis, name_of};
 use super::{Result, Store, execute, on, transaction};
 use crate::domain::cluster::{Cluster, ClusterState, Setup, SetupState, Stage};
 use crate::domain::ids::ClusterId;
+use crate::domain::run::Run;
 
 /// The row that must exist before the first outside call.
 macro_rules! insert_cluster {
@@ -25,15 +26,27 @@ macro_rules! insert_cluster {
 pub(super) use insert_cluster;
 
 impl Store {
-    /// Requests a further cluster for an active run and lets go of the ones it had.
-    pub async fn replace_cluster(&self, fresh: &Cluster, now: Timestamp) -> Result<()> {
+    /// Requests a further cluster for an active run and lets go of the ones it had. `false`: somebody else moved the run.
+    pub async fn replace_cluster(&self, run: &Run, fresh: &Cluster, now: Timestamp) -> Result<bool> {
+        const TOUCH: &str = "UPDATE runs SET generation = generation + 1 \
+             WHERE id = $1 AND generation = $2 AND state = 'active' AND cancel IS NULL";
         const RELEASE: &str = "UPDATE clusters SET released_at = $1, generation = generation + 1 \
              WHERE run = $2 AND released_at IS NULL";
-        transaction!(self, tx => {
-            execute!(&mut *tx, RELEASE, millis(now), fresh.run.to_string());
-            insert_cluster!(tx, fresh);
-        });
-        Ok(())
+        Ok(transaction!(self, tx => {
+            let touched = execute!(&mut *tx, TOUCH, run.id.to_string(), run.generation);
+            if touched == 1 {
+                execute!(&mut *tx, RELEASE, millis(now), run.id.to_string());
+                insert_cluster!(tx, fresh);
+            }
+            touched == 1
+        }))
+    }
+
+    /// Lets go of clusters whose run is over; gives how many there were. There should be none.
+    pub async fn release_orphans(&self, now: Timestamp) -> Result<u64> {
+        const SQL: &str = "UPDATE clusters SET released_at = $1, generation = generation + 1 WHERE released_at IS NULL \
+             AND state <> 'destroyed' AND run IN (SELECT id FROM runs WHERE state = 'finished')";
+        Ok(on!(self, pool => execute!(pool, SQL, millis(now))))
     }
 
     /// Moves a cluster on. `false`: somebody else moved it, or the way is not legal.

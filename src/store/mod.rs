@@ -94,6 +94,22 @@ macro_rules! transaction {
     };
 }
 
+/// Runs a block of reads that all see the same moment: a run half way between two states must never be judged.
+macro_rules! snapshot {
+    ($store:expr, $tx:ident => $body:block) => {
+        match &$store.db {
+            $crate::store::Db::Sqlite(pool) => {
+                let mut $tx = pool.begin().await?;
+                $body
+            }
+            $crate::store::Db::Postgres(pool) => {
+                let mut $tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                $body
+            }
+        }
+    };
+}
+
 /// Executes one statement with its arguments and gives the number of rows it changed.
 macro_rules! execute {
     ($executor:expr, $sql:expr $(, $argument:expr)* $(,)?) => {
@@ -101,7 +117,7 @@ macro_rules! execute {
     };
 }
 
-pub(crate) use {execute, on, transaction};
+pub(crate) use {execute, on, snapshot, transaction};
 
 impl Store {
     /// Opens `sqlite:PATH`, `sqlite::memory:` is refused, or `postgres://…`, and brings it to this version's shape.

@@ -6,7 +6,7 @@ use super::attempts::attempt;
 use super::clusters::{cluster, setup};
 use super::rows::Columns;
 use super::runs::run;
-use super::{Result, Store, on};
+use super::{Result, Store, snapshot};
 use crate::domain::attempt::Attempt;
 use crate::domain::cluster::{Cluster, Setup};
 use crate::domain::ids::{ClusterId, RunId};
@@ -55,20 +55,14 @@ macro_rules! read_views {
 impl Store {
     /// Every unfinished run, oldest first.
     pub async fn open_runs(&self) -> Result<Vec<RunView>> {
-        // One snapshot for all five reads would be tidier, but nothing depends on it: each step is guarded by generations.
-        on!(self, pool => {
-            let mut connection = pool.acquire().await?;
-            Ok(read_views!(connection, "SELECT id FROM runs WHERE state <> 'finished'", None))
-        })
+        Ok(snapshot!(self, tx => { read_views!(tx, "SELECT id FROM runs WHERE state <> 'finished'", None) }))
     }
 
     /// One run with all that belongs to it, whatever its state.
     pub async fn run_view(&self, id: RunId) -> Result<Option<RunView>> {
-        on!(self, pool => {
-            let mut connection = pool.acquire().await?;
-            let views = read_views!(connection, "SELECT id FROM runs WHERE id = $1", Some(id.to_string()));
-            Ok(views.into_iter().next())
-        })
+        let id = id.to_string();
+        let views = snapshot!(self, tx => { read_views!(tx, "SELECT id FROM runs WHERE id = $1", Some(id)) });
+        Ok(views.into_iter().next())
     }
 }
 

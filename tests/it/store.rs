@@ -94,6 +94,20 @@ on_both_databases! {
         assert_eq!((ready.ready_at, ready.message), (Some(at(9)), None));
     }
 
+    async fn nothing_is_begun_for_a_run_that_is_over(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let first = cluster(&run);
+        store.admit(&run, &first, at(1)).await.unwrap();
+        let seen = store.run(run.id).await.unwrap().unwrap();
+        assert!(store.finish(&seen, Verdict::Success, None, &[], at(2)).await.unwrap());
+        assert!(!store.replace_cluster(&seen, &cluster(&run), at(3)).await.unwrap(), "an outdated sight of the run");
+        assert!(!store.create_attempt(&attempt(&run, &first, "smoke", 1)).await.unwrap());
+        assert_eq!(store.open_clusters().await.unwrap().len(), 1);
+        assert_eq!(store.release_orphans(at(4)).await.unwrap(), 0);
+    }
+
     async fn a_set_up_begins_once_and_ends_with_its_reason(database: Database) {
         let store = &database.store;
         let run = run(7, 'a');

@@ -18,6 +18,7 @@ use super::{repo, sha, short, start, status, token, with};
 const SECRET: &str = "ghp_verysecret";
 
 type Script = dyn Fn(&Seen) -> Response + Send + Sync;
+type Record = Arc<Mutex<Vec<Seen>>>;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Seen {
 #[derive(Clone)]
 struct Server {
     url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Record,
     _task: Arc<JoinSet<()>>,
 }
 
@@ -46,7 +47,7 @@ impl Server {
     async fn start(script: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Record::default();
         let script: Arc<Script> = Arc::new(script);
         let router = axum::Router::new().fallback(answer).with_state((Arc::clone(&seen), script));
         let mut task = JoinSet::new();
@@ -63,7 +64,7 @@ impl Server {
     }
 }
 
-async fn answer(State((seen, script)): State<(Arc<Mutex<Vec<Seen>>>, Arc<Script>)>, request: Request) -> Response {
+async fn answer(State((seen, script)): State<(Record, Arc<Script>)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     let one = Seen { method: parts.method, uri: parts.uri.to_string(), headers: parts.headers, body };
