@@ -195,7 +195,11 @@ pub trait Kubernetes: Send + Sync {
     async fn apply(&self, access: &ClusterAccess, manifests: &[Manifest]) -> Result<(), KubernetesError>;
 
     /// What of the manifests is not rolled out yet, one line each with the reason; empty when all is.
-    async fn not_rolled_out(&self, access: &ClusterAccess, manifests: &[Manifest]) -> Result<Vec<String>, KubernetesError>;
+    async fn not_rolled_out(
+        &self,
+        access: &ClusterAccess,
+        manifests: &[Manifest],
+    ) -> Result<Vec<String>, KubernetesError>;
 }
 
 /// One file of Kubernetes manifests.
@@ -284,7 +288,10 @@ pub struct Observation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {
     Running,
-    Exited { code: i64, oom_killed: bool },
+    Exited {
+        code: i64,
+        oom_killed: bool,
+    },
     /// No such container: it was taken away underneath us.
     Lost,
 }
@@ -318,4 +325,3 @@ pub enum ExecutorError {
         source: anyhow::Error,
     },
 }
-

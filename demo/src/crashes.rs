@@ -61,7 +61,11 @@ impl Crashes {
         let twice = starts.values().filter(|count| **count > 1).count();
         let id = run["id"].as_str().context("the run has an id")?;
         let left = left_behind(id).await?;
-        println!("\n{} kills: {} attempts started, {twice} of them twice; left behind: {left}", KILLS - self.left, starts.len());
+        println!(
+            "\n{} kills: {} attempts started, {twice} of them twice; left behind: {left}",
+            KILLS - self.left,
+            starts.len()
+        );
         Ok(twice == 0 && left == 0 && !starts.is_empty())
     }
 }

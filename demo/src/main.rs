@@ -111,7 +111,11 @@ async fn watch(
         seen = statuses.len();
         let mut latest: Vec<Final> = Vec::new();
         for status in &statuses {
-            let row = (status.context.clone(), status.state.as_str().to_owned(), status.description.clone().unwrap_or_default());
+            let row = (
+                status.context.clone(),
+                status.state.as_str().to_owned(),
+                status.description.clone().unwrap_or_default(),
+            );
             match latest.iter_mut().find(|(context, ..)| *context == row.0) {
                 Some(known) => *known = row,
                 None => latest.push(row),
@@ -140,7 +144,10 @@ fn report(folder: &Path, finals: &[Final], run: &serde_json::Value, took: Durati
     println!("  database  {}", data.join("portcullis.db").display());
     if let Some(id) = run["id"].as_str() {
         println!("  page      http://127.0.0.1:8080/runs/{id}");
-        println!("            (serve it again with: target/debug/portcullis serve --config {})", folder.join("portcullis.toml").display());
+        println!(
+            "            (serve it again with: target/debug/portcullis serve --config {})",
+            folder.join("portcullis.toml").display()
+        );
         println!("  logs      {}", data.join("runs").join(id).join("*/log.txt").display());
         println!("  JUnit     {}", data.join("runs").join(id).join("*/junit.xml").display());
     }

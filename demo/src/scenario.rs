@@ -41,7 +41,9 @@ impl Scenario {
             Self::Healthy => "Greet customers by another text: everything passes",
             Self::Broken => "Rename a setting that a service still reads: a suite fails and names the spec",
             Self::Flaky => "Add a cache that is cold at first: a spec fails once and passes when tried again",
-            Self::Crash => "Greet customers by another text, while the service is killed over and over: nothing is lost",
+            Self::Crash => {
+                "Greet customers by another text, while the service is killed over and over: nothing is lost"
+            }
         }
     }
 
@@ -66,7 +68,8 @@ impl Scenario {
     /// Whether the final statuses show what the scenario is about.
     pub(crate) fn is_shown_by(self, finals: &[Final]) -> bool {
         let custom = finals.iter().find(|(context, ..)| context == "portcullis/custom");
-        let others_pass = finals.iter().filter(|(context, ..)| context != "portcullis/custom").all(|(_, s, _)| s == "success");
+        let others_pass =
+            finals.iter().filter(|(context, ..)| context != "portcullis/custom").all(|(_, s, _)| s == "success");
         others_pass
             && custom.is_some_and(|(_, state, description)| match self {
                 Self::Healthy | Self::Crash => state == "success" && !description.contains("flaky"),

@@ -12,7 +12,8 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new() -> Self {
         let spinner = ProgressBar::new_spinner();
-        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         spinner.set_style(style);
         spinner.enable_steady_tick(Duration::from_millis(120));
         Self { start: Instant::now(), spinner }

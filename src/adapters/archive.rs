@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-pub use manifests::manifests;
+pub use manifests::{Missing, manifests};
 pub use pipe::{ByteReader, ByteWriter, byte_reader, byte_writer};
 pub use results::{ResultLimits, extract_results};
 pub use workspace::repack_workspace;

@@ -17,9 +17,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     let builtins = Builtins::embedded();
     if args.json {
-        let suites = builtins.iter().map(|(name, description, suite)| {
-            json!({ "name": name, "description": description, "suite": suite })
-        });
+        let suites = builtins
+            .iter()
+            .map(|(name, description, suite)| json!({ "name": name, "description": description, "suite": suite }));
         out::json(&suites.collect());
         return ExitCode::SUCCESS;
     }

@@ -150,7 +150,8 @@ fn outcome(view: &RunView, name: &SuiteName, suite: &Suite) -> Outcome {
 /// Whether another cluster may be asked for, or the last one asked for has yet to show what it is worth.
 fn retries_left(view: &RunView) -> bool {
     let allowed = 1 + view.run.gate.cluster_retries as usize;
-    let last_is_fresh = view.cluster().is_some_and(|last| view.attempts.iter().all(|attempt| attempt.cluster != last.id));
+    let last_is_fresh =
+        view.cluster().is_some_and(|last| view.attempts.iter().all(|attempt| attempt.cluster != last.id));
     view.clusters.len() < allowed || (view.clusters.len() == allowed && last_is_fresh)
 }
 
@@ -189,7 +190,8 @@ fn setup_failed(stage: Stage, message: Option<&str>) -> Step {
 
 /// The worst verdict of the required suites; optional ones do not count.
 fn all_concluded(view: &RunView) -> Step {
-    let required = view.conclusions.iter().filter(|(name, _)| view.run.gate.suites.get(*name).is_none_or(|s| s.required));
+    let required =
+        view.conclusions.iter().filter(|(name, _)| view.run.gate.suites.get(*name).is_none_or(|s| s.required));
     let verdict = required.map(|(_, conclusion)| conclusion.verdict).max().unwrap_or(Verdict::Success);
     finish(verdict, "every suite is concluded".into())
 }

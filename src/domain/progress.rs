@@ -72,19 +72,22 @@ mod tests {
     fn both_generations_of_ginkgo_are_counted() {
         let v2 = fold(&["Will run 4 of 7144 specs", "• [1.500 seconds]", "• [FAILED] [0.1 seconds]", "↺ [FLAKEY TEST"]);
         assert_eq!(v2, Progress { total: 4, completed: 3, failed: 1 });
-        let v1 = fold(&["Will run 3 of 5667 specs", "•{\"msg\":\"PASSED x\"}", "• Failure [0.000 seconds]", "•! Panic [x]"]);
+        let v1 =
+            fold(&["Will run 3 of 5667 specs", "•{\"msg\":\"PASSED x\"}", "• Failure [0.000 seconds]", "•! Panic [x]"]);
         assert_eq!(v1, Progress { total: 3, completed: 3, failed: 2 });
     }
 
     #[test]
     fn our_own_suites_are_counted() {
-        let ours = fold(&["plan 3 to run, 1 skipped", "run   a", "ok    a 1.2s", "again b", "ok    b 2s", "FAIL  c 1s"]);
+        let ours =
+            fold(&["plan 3 to run, 1 skipped", "run   a", "ok    a 1.2s", "again b", "ok    b 2s", "FAIL  c 1s"]);
         assert_eq!(ours, Progress { total: 3, completed: 3, failed: 1 });
     }
 
     #[test]
     fn chatter_counts_for_nothing() {
-        let noise = fold(&["Will run out of memory", "FAIL! -- 1 Passed", "okay", "[FAILED] expected", "Will run x of y"]);
+        let noise =
+            fold(&["Will run out of memory", "FAIL! -- 1 Passed", "okay", "[FAILED] expected", "Will run x of y"]);
         assert_eq!(noise, Progress::default());
     }
 }

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn an_entry_ends_after_its_last_day() {
-        let entries = [entry("a", "2026-11-20", &[]), entry("b", "2026-11-21", &[]), entry("c", "2027-01-01", &["smoke"])];
+        let entries =
+            [entry("a", "2026-11-20", &[]), entry("b", "2026-11-21", &[]), entry("c", "2027-01-01", &["smoke"])];
         let (custom, today) = ("custom".parse().unwrap(), "2026-11-21".parse().unwrap());
         assert_eq!(patterns(&entries, &custom, today), ["b"]);
         assert_eq!(patterns(&entries, &"smoke".parse().unwrap(), today), ["b", "c"]);

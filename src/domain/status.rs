@@ -73,7 +73,8 @@ pub fn send_at(desired: StatusState, published: Published, now: Timestamp) -> Op
         9..WRITE_BUDGET => 900,
         _ => return None,
     };
-    (published.writes + 1 < WRITE_BUDGET).then(|| last.saturating_add(jiff::SignedDuration::from_secs(pause_s)).unwrap_or(last).max(now))
+    (published.writes + 1 < WRITE_BUDGET)
+        .then(|| last.saturating_add(jiff::SignedDuration::from_secs(pause_s)).unwrap_or(last).max(now))
 }
 
 #[cfg(test)]
@@ -89,7 +90,8 @@ mod tests {
         let mut published = Published::default();
         for second in 0..200_000 {
             if send_at(StatusState::Pending, published, at(second)) == Some(at(second)) {
-                published = Published { state: Some(StatusState::Pending), at: Some(at(second)), writes: published.writes + 1 };
+                published =
+                    Published { state: Some(StatusState::Pending), at: Some(at(second)), writes: published.writes + 1 };
             }
         }
         assert_eq!(published.writes, WRITE_BUDGET - 1);

@@ -17,7 +17,8 @@ fn long_text_is_cut_on_a_word_and_never_exceeds_the_limit() {
     assert_eq!(cut("one two three four", 13), "one two…");
     assert_eq!(cut("one two, three", 9), "one two…");
     for max in 0..40 {
-        for text in ["a b c d e f g h i j k l m n o p", "ääääääääääää öööööööööööööööööö", "nospacesatallinthisone…"] {
+        for text in ["a b c d e f g h i j k l m n o p", "ääääääääääää öööööööööööööööööö", "nospacesatallinthisone…"]
+        {
             assert!(cut(text, max).chars().count() <= max, "{max}: {}", cut(text, max));
         }
     }

@@ -133,7 +133,8 @@ pub fn judge(evidence: &Evidence, policy: &Policy) -> Judgement {
     if verdict == Verdict::Error {
         problems.push(text.clone());
     }
-    let events = evidence.digest.events.iter().map(|event| format!("{} failed: {}", event.node, headline(&event.message)));
+    let events =
+        evidence.digest.events.iter().map(|event| format!("{} failed: {}", event.node, headline(&event.message)));
     let doubts = evidence.digest.problems.iter().map(|problem| problem.text.clone());
     for problem in events.chain(doubts) {
         if !problems.contains(&problem) {

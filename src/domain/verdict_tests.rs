@@ -15,8 +15,9 @@ fn red(failed: u64, total: u64) -> Evidence {
     evidence.exit = Exit::Code(1);
     evidence.digest.counts.total = total;
     evidence.digest.counts.failed = failed;
-    evidence.digest.failures =
-        (0..failed).map(|n| NamedFailure { name: format!("spec {n}"), headline: "expected 1 to equal 2".into() }).collect();
+    evidence.digest.failures = (0..failed)
+        .map(|n| NamedFailure { name: format!("spec {n}"), headline: "expected 1 to equal 2".into() })
+        .collect();
     evidence
 }
 
@@ -124,7 +125,11 @@ fn ends_are_told_apart() {
         (Exit::OutOfMemory, Reason::OutOfMemory, "out of memory after 83 specs"),
         (Exit::Stopped(StopReason::TimedOut), Reason::TimedOut, "timed out after 83 specs"),
         (Exit::Stopped(StopReason::Stalled), Reason::Stalled, "stalled without output after 83 specs"),
-        (Exit::Stopped(StopReason::DiskFull), Reason::DiskFull, "stopped for writing too much to its disk after 83 specs"),
+        (
+            Exit::Stopped(StopReason::DiskFull),
+            Reason::DiskFull,
+            "stopped for writing too much to its disk after 83 specs",
+        ),
         (Exit::Stopped(StopReason::Cancelled), Reason::Cancelled, "cancelled after 83 specs"),
         (Exit::Stopped(StopReason::ClusterLost), Reason::Infrastructure, "the cluster was lost after 83 specs"),
         (Exit::Lost, Reason::Infrastructure, "the suite's container was taken away after 83 specs"),

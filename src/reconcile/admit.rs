@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Activity, Context, Reconciler, chain};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::ids::ClusterId;
-use crate::domain::plan::{RunView, Step, next_step};
 use crate::domain::names::RepoName;
+use crate::domain::plan::{RunView, Step, next_step};
 use crate::domain::run::{Run, RunState};
 
 pub(super) struct Admit {

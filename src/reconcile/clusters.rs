@@ -113,12 +113,8 @@ async fn create(context: &Context, cluster: &Cluster, now: Timestamp) -> anyhow:
 /// What keeps the cluster from being ready, one line each.
 async fn missing(context: &Context, cluster: &Cluster) -> Result<Vec<String>, ProviderError> {
     let provider = &context.ports.provider;
-    let spec = ClusterSpec {
-        id: cluster.id,
-        run: cluster.run,
-        plan: cluster.plan.clone(),
-        expires_at: cluster.expires_at,
-    };
+    let spec =
+        ClusterSpec { id: cluster.id, run: cluster.run, plan: cluster.plan.clone(), expires_at: cluster.expires_at };
     provider.ensure(&spec).await?;
     if let ClusterHealth::Down(why) = provider.observe(cluster.id).await? {
         return Err(ProviderError::Refused(why));

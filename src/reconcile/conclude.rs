@@ -36,9 +36,8 @@ impl Conclude {
     async fn finish(&self, view: &RunView, verdict: Verdict, rest: &Conclusion) -> anyhow::Result<u64> {
         let (run, links) = (&view.run, &self.context.settings.links);
         let open = run.gate.suites.keys().filter(|suite| !view.conclusions.contains_key(*suite));
-        let rest: Vec<_> = open
-            .map(|suite| (suite.clone(), rest.clone(), wording::concluded(run, suite, rest, links)))
-            .collect();
+        let rest: Vec<_> =
+            open.map(|suite| (suite.clone(), rest.clone(), wording::concluded(run, suite, rest, links))).collect();
         let message = rest.first().map(|(_, conclusion, _)| conclusion.description.as_str());
         let moved = self.context.store.finish(run, verdict, message, &rest, self.context.now()).await?;
         if moved {

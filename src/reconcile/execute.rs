@@ -17,9 +17,9 @@ use crate::domain::ids::{AttemptId, ClusterId};
 use crate::domain::names::SuiteName;
 use crate::domain::plan::{RunView, Step, next_step};
 use crate::domain::progress::Progress;
+use crate::domain::report::{Report, Weight};
 use crate::domain::skip;
 use crate::domain::suite::Suite;
-use crate::domain::report::{Report, Weight};
 use crate::domain::verdict::{Evidence, Exit};
 use crate::ports::{Audience, ContainerState, Execution, ExecutorError, Observation, Stop};
 use crate::reports;
@@ -45,7 +45,9 @@ impl Execute {
     /// The versions of the clusters on which something is about to start: image names depend on them.
     async fn learn_versions(&mut self, wanted: &[(RunView, Step)]) {
         for (view, _) in wanted {
-            let Some(cluster) = view.cluster().filter(|cluster| !self.versions.contains_key(&cluster.id)) else { continue };
+            let Some(cluster) = view.cluster().filter(|cluster| !self.versions.contains_key(&cluster.id)) else {
+                continue;
+            };
             match version(&self.context, cluster.id).await {
                 Ok(version) => drop(self.versions.insert(cluster.id, version)),
                 Err(error) => tracing::warn!(cluster.id = %cluster.id, error = chain(error.as_ref()), "no version yet"),
@@ -64,8 +66,11 @@ impl Reconciler for Execute {
         let now = self.context.now();
         let mine = |step: &Step| matches!(step, Step::CreateAttempt { .. } | Step::Execute(_) | Step::Stop(..));
         let views = self.context.store.open_runs().await?.into_iter();
-        let wanted: Vec<(RunView, Step)> =
-            views.map(|view| (next_step(&view, now), view)).filter(|(step, _)| mine(step)).map(|(s, v)| (v, s)).collect();
+        let wanted: Vec<(RunView, Step)> = views
+            .map(|view| (next_step(&view, now), view))
+            .filter(|(step, _)| mine(step))
+            .map(|(s, v)| (v, s))
+            .collect();
         self.learn_versions(&wanted).await;
         let (context, interrupted, versions) = (&self.context, &self.interrupted, &self.versions);
         let steps: Vec<_> = stream::iter(wanted)

@@ -123,8 +123,7 @@ impl Intake {
         trigger: Trigger,
     ) -> Decision {
         let forge = &self.context.ports.forge;
-        let (pr, permission) =
-            tokio::join!(forge.pull_request(&event.repo, event.number), self.permission(event));
+        let (pr, permission) = tokio::join!(forge.pull_request(&event.repo, event.number), self.permission(event));
         let pr = match pr {
             Ok(pr) => pr,
             Err(ForgeError::NotFound(what)) => return Ok(Some(format!("ignored: {what} is gone"))),
@@ -229,7 +228,8 @@ impl Intake {
     /// Once a policy that was broken on this commit reads well, its context says so.
     async fn policy_mended(&self, run: &Run) -> Result<Option<crate::domain::status::CommitStatus>, Trouble> {
         let links = &self.context.settings.links;
-        let broken = self.context.store.has_status(&run.repo, &run.head, &links.context(wording::POLICY_CONTEXT)).await?;
+        let broken =
+            self.context.store.has_status(&run.repo, &run.head, &links.context(wording::POLICY_CONTEXT)).await?;
         Ok(broken.then(|| wording::policy(run, Verdict::Success, "the gate policy is valid", links)))
     }
 

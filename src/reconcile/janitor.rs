@@ -36,7 +36,8 @@ impl Janitor {
             }
             Err(error) => return Err(error.into()),
         };
-        let open: HashSet<_> = self.context.store.open_clusters().await?.into_iter().map(|cluster| cluster.id).collect();
+        let open: HashSet<_> =
+            self.context.store.open_clusters().await?.into_iter().map(|cluster| cluster.id).collect();
         for leak in listed.into_iter().filter(|id| !open.contains(id)) {
             tracing::warn!(cluster.id = %leak, "a cluster without a row is taken away");
             self.context.ports.provider.destroy(leak).await?;

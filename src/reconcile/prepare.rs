@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 
 use super::{Activity, Context, Reconciler, chain};
-use crate::adapters::archive;
+use crate::adapters::archive::{self, Missing};
 use crate::domain::cluster::{Cluster, Setup, SetupState, Stage};
 use crate::domain::ids::ClusterId;
 use crate::domain::names::Sha;
@@ -48,12 +48,17 @@ impl Reconciler for Prepare {
 
     async fn activate(&mut self) -> anyhow::Result<Activity> {
         let now = self.context.now();
-        let wanted: Vec<(RunView, Stage)> = self.context.store.open_runs().await?.into_iter().filter_map(|view| {
-            match next_step(&view, now) {
+        let wanted: Vec<(RunView, Stage)> = self
+            .context
+            .store
+            .open_runs()
+            .await?
+            .into_iter()
+            .filter_map(|view| match next_step(&view, now) {
                 Step::Prepare(stage) => Some((view, stage)),
                 _ => None,
-            }
-        }).collect();
+            })
+            .collect();
         let clusters: Vec<ClusterId> = wanted.iter().filter_map(|(view, _)| view.cluster().map(|c| c.id)).collect();
         self.manifests.retain(|(cluster, _), _| clusters.contains(cluster));
         let (context, known) = (&self.context, &self.manifests);
@@ -163,7 +168,12 @@ async fn read_manifests(context: &Context, run: &Run, stage: Stage) -> anyhow::R
         Err(error) => return Err(error.into()),
     };
     let paths: Vec<String> = run.gate.setup.iter().flat_map(|step| step.apply.clone()).collect();
-    let read = tokio::task::spawn_blocking(move || archive::manifests(&archive, &paths)).await?;
+    // What the base lacks is what the change brings; what the tested commit lacks is a mistake in the policy.
+    let missing = match stage {
+        Stage::Base => Missing::Skip,
+        Stage::Head => Missing::Refuse,
+    };
+    let read = tokio::task::spawn_blocking(move || archive::manifests(&archive, &paths, missing)).await?;
     Ok(read.map_err(|error| chain(&error)))
 }
 
@@ -182,12 +192,7 @@ async fn fail(context: &Context, setup: &Setup, why: &str) -> anyhow::Result<Act
     move_to(context, setup, SetupState::Failed, Some(why)).await
 }
 
-async fn move_to(
-    context: &Context,
-    setup: &Setup,
-    to: SetupState,
-    message: Option<&str>,
-) -> anyhow::Result<Activity> {
+async fn move_to(context: &Context, setup: &Setup, to: SetupState, message: Option<&str>) -> anyhow::Result<Activity> {
     let moved = context.store.move_setup(setup, to, message, context.now()).await?;
     if moved {
         let (from, stage) = (setup.state, setup.stage);

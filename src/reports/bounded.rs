@@ -3,6 +3,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use super::xmltext::find;
+
 const BUFFER: usize = 64 * 1024;
 /// Bytes of one run of text, one attribute value, one CDATA section or one comment that are let through.
 pub(super) const RUN: usize = 64 * 1024;
@@ -135,7 +137,7 @@ impl Lexer {
     }
 
     fn text(&mut self, bytes: &[u8]) -> Step {
-        let until = bytes.iter().position(|&b| b == b'<');
+        let until = find(b'<', bytes);
         let length = until.unwrap_or(bytes.len());
         let room = RUN.saturating_sub(self.run);
         match until {
@@ -194,7 +196,7 @@ impl Lexer {
     }
 
     fn end_tag(&mut self, bytes: &[u8]) -> io::Result<Step> {
-        let until = bytes.iter().position(|&b| b == b'>');
+        let until = find(b'>', bytes);
         let length = until.map_or(bytes.len(), |at| at + 1);
         self.tag += length;
         if self.tag > TAG {
@@ -207,7 +209,7 @@ impl Lexer {
     }
 
     fn value(&mut self, quote: u8, bytes: &[u8]) -> Step {
-        let until = bytes.iter().position(|&b| b == quote);
+        let until = find(quote, bytes);
         let length = until.unwrap_or(bytes.len());
         let room = RUN.saturating_sub(self.run);
         if length > room {
@@ -231,7 +233,15 @@ impl Lexer {
         let mut matched = usize::from(matched);
         let dropping = self.run >= RUN;
         let most = if dropping { bytes.len() } else { bytes.len().min(RUN - self.run) };
-        for (at, &byte) in bytes[..most].iter().enumerate() {
+        let mut at = 0;
+        while at < most {
+            if matched == 0 {
+                // Nothing of the end was seen: go straight to where it may begin.
+                at += find(repeated, &bytes[at..most]).unwrap_or(most - at);
+            }
+            let Some(&byte) = bytes[..most].get(at) else {
+                break;
+            };
             if byte == repeated {
                 // `]]]>` ends a section too: more of the repeated byte keeps the match full.
                 matched = (matched + 1).min(stop);
@@ -241,6 +251,7 @@ impl Lexer {
             } else {
                 matched = 0;
             }
+            at += 1;
         }
         self.place = Place::Section(section, u8::try_from(matched).unwrap_or(2));
         self.run += if dropping { 0 } else { most };

@@ -18,7 +18,10 @@ pub(super) struct BoundedJson<R> {
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Outside,
-    InString { kept: usize, escape: Escape },
+    InString {
+        kept: usize,
+        escape: Escape,
+    },
     /// In a string whose rest goes; true after a backslash.
     Dropping(bool),
 }
@@ -50,7 +53,10 @@ impl<R: BufRead> BoundedJson<R> {
                     _ => {}
                 }
                 if self.depth > DEPTH {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "too many arrays and objects inside each other"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "too many arrays and objects inside each other",
+                    ));
                 }
                 Ok(true)
             }

@@ -287,5 +287,8 @@ impl Collector {
 
 /// A name fit to show.
 fn shown(name: &str) -> String {
+    if name.len() <= NAME && name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return name.to_owned();
+    }
     cut(&plain_line(name), NAME)
 }

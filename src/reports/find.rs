@@ -117,7 +117,9 @@ fn look(path: &Path, limits: &Limits) -> io::Result<(Kind, Option<String>)> {
 
 /// Ginkgo writes the suite's path first; a file that was sorted or reformatted still has these near its start.
 fn is_ginkgo(head: &str) -> bool {
-    ["\"SuitePath\"", "\"SuiteDescription\"", "\"SpecReports\"", "\"SuiteSucceeded\""].iter().any(|key| head.contains(key))
+    ["\"SuitePath\"", "\"SuiteDescription\"", "\"SpecReports\"", "\"SuiteSucceeded\""]
+        .iter()
+        .any(|key| head.contains(key))
 }
 
 fn started(head: &str) -> Option<String> {

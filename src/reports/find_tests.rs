@@ -24,7 +24,8 @@ fn names(dir: &tempfile::TempDir) -> Vec<Vec<String>> {
 
 #[test]
 fn folders_are_searched_for_report_endings_in_natural_order() {
-    let dir = tree(&[("b10.xml", "<a/>"), ("b2.xml", "<a/>"), ("deep/er/c.JSON", "{}"), ("log.txt", "x"), ("d.xml.gz", "")]);
+    let dir =
+        tree(&[("b10.xml", "<a/>"), ("b2.xml", "<a/>"), ("deep/er/c.JSON", "{}"), ("log.txt", "x"), ("d.xml.gz", "")]);
     assert_eq!(names(&dir).concat(), ["b2.xml", "b10.xml", "d.xml.gz", "deep/er/c.JSON"]);
 }
 

@@ -111,7 +111,8 @@ impl Reading<'_, '_> {
         }
         let explained = suite.reasons.iter().fold(false, |any, reason| self.into.ended(reason) || any);
         if suite.succeeded == Some(false) && suite.bad == 0 && !explained {
-            let reasons = if suite.reasons.is_empty() { String::new() } else { format!(": {}", suite.reasons.join(", ")) };
+            let reasons =
+                if suite.reasons.is_empty() { String::new() } else { format!(": {}", suite.reasons.join(", ")) };
             let text = format!("suite `{}` says that it did not succeed{reasons}, but no case failed", suite.name);
             self.file.problem(self.into, Weight::Fatal, &text);
         }
@@ -131,7 +132,13 @@ impl Reading<'_, '_> {
             return;
         }
         let name = spec.name();
-        let who = Sighting { suite: &suite.name, class: &suite.name, name: &name, apart: ["", ""], listed_once_in: suite.number };
+        let who = Sighting {
+            suite: &suite.name,
+            class: &suite.name,
+            name: &name,
+            apart: ["", ""],
+            listed_once_in: suite.number,
+        };
         let took = Some(nanoseconds(spec.run_time));
         if status == TryStatus::Skipped {
             let noteworthy = spec.num_attempts > 0 || spec.run_time > 0;

@@ -45,7 +45,9 @@ mod tests {
         assert_eq!(node("[SynchronizedBeforeSuite]"), Some("[SynchronizedBeforeSuite]"));
         assert_eq!(node("[ReportAfterSuite] Kubernetes e2e suite report"), Some("[ReportAfterSuite]"));
         assert_eq!(node("BeforeSuite"), Some("BeforeSuite"));
-        for spec in ["[It] [sig-apps] BeforeSuite", "[sig-apps] x", "BeforeSuite works", "[BeforeSuite", "[AfterSuite x]"] {
+        for spec in
+            ["[It] [sig-apps] BeforeSuite", "[sig-apps] x", "BeforeSuite works", "[BeforeSuite", "[AfterSuite x]"]
+        {
             assert_eq!(node(spec), None, "{spec}");
         }
         assert_eq!(suite_node("BeforeSuite", "com.acme.Hooks", "hooks"), None);

@@ -25,8 +25,16 @@ pub(super) fn read(source: impl BufRead, file: &File<'_>, into: &mut Collector) 
     let mut xml = Reader::from_reader(Bounded::new(source));
     let config = xml.config_mut();
     config.allow_dangling_amp = true;
-    let mut reader =
-        JUnit { into, file, encoding: Encoding::Utf8, open: Vec::new(), suites: Vec::new(), case: CaseFrame::default(), hosts: HashMap::new(), found: None };
+    let mut reader = JUnit {
+        into,
+        file,
+        encoding: Encoding::Utf8,
+        open: Vec::new(),
+        suites: Vec::new(),
+        case: CaseFrame::default(),
+        hosts: HashMap::new(),
+        found: None,
+    };
     let mut buffer = Vec::new();
     let broken = loop {
         buffer.clear();
@@ -130,6 +138,10 @@ impl JUnit<'_> {
                 self.property(tag);
                 Element::Other
             }
+            Some(Element::Case) if name == b"testcase" => {
+                self.file.problem(self.into, Weight::Fatal, "a case stands inside another and was not read");
+                Element::Other
+            }
             Some(Element::Case) => self.in_case(name, tag),
             // `<flakyFailure><stackTrace>…`: the trace is the message.
             Some(Element::Outcome) if name == b"stackTrace" => Element::Outcome,
@@ -221,8 +233,10 @@ impl JUnit<'_> {
     }
 
     fn open_suite(&mut self, tag: &BytesStart<'_>) {
-        let mut frame = SuiteFrame { is_root: tag.local_name().as_ref() == b"testsuites", idle: true, ..SuiteFrame::default() };
-        let (mut package, mut host, mut source, mut value) = (String::new(), String::new(), String::new(), String::new());
+        let mut frame =
+            SuiteFrame { is_root: tag.local_name().as_ref() == b"testsuites", idle: true, ..SuiteFrame::default() };
+        let (mut package, mut host, mut source, mut value) =
+            (String::new(), String::new(), String::new(), String::new());
         for attribute in tag.html_attributes().with_checks(false).flatten() {
             value.clear();
             self.encoding.unescape(&attribute.value, &mut value);
@@ -235,8 +249,10 @@ impl JUnit<'_> {
                 b"tests" => header.tests = counter(&value),
                 b"failures" => header.failures = counter(&value).unwrap_or(0),
                 b"errors" => header.errors = counter(&value).unwrap_or(0),
-                b"skipped" | b"skips" | b"skip" | b"disabled" | b"ignored" | b"notrun" | b"not-run" | b"inconclusive"
-                | b"pending" => header.not_run = header.not_run.saturating_add(counter(&value).unwrap_or(0)),
+                b"skipped" | b"skips" | b"skip" | b"disabled" | b"ignored" | b"notrun" | b"not-run"
+                | b"inconclusive" | b"pending" => {
+                    header.not_run = header.not_run.saturating_add(counter(&value).unwrap_or(0))
+                }
                 b"warnings" => header.counts_warnings = true,
                 b"time" => header.took = seconds(&value),
                 _ => {}

@@ -61,8 +61,8 @@ pub(super) struct CaseFrame {
     source: String,
     status: String,
     result: String,
+    time: String,
     took: Option<Duration>,
-    zero_time: bool,
     outcomes: Vec<(Outcome, String)>,
     /// Outcome elements beyond the limit are dropped, their text with them.
     overflow: bool,
@@ -72,7 +72,6 @@ impl CaseFrame {
     /// Starts a case from its tag.
     pub(super) fn open(&mut self, tag: &BytesStart<'_>, encoding: Encoding) {
         self.clear();
-        let mut time = String::new();
         for attribute in tag.html_attributes().with_checks(false).flatten() {
             let into = match attribute.key.local_name().as_ref() {
                 b"name" => &mut self.name,
@@ -80,24 +79,24 @@ impl CaseFrame {
                 b"file" => &mut self.source,
                 b"status" => &mut self.status,
                 b"result" => &mut self.result,
-                b"time" => &mut time,
+                b"time" => &mut self.time,
                 _ => continue,
             };
             into.clear();
             encoding.unescape(&attribute.value, into);
         }
-        self.took = seconds(&time);
-        self.zero_time = time == "0";
+        self.took = seconds(&self.time);
     }
 
     pub(super) fn clear(&mut self) {
-        for text in [&mut self.name, &mut self.class, &mut self.source, &mut self.status, &mut self.result] {
+        let texts =
+            [&mut self.name, &mut self.class, &mut self.source, &mut self.status, &mut self.result, &mut self.time];
+        for text in texts {
             text.clear();
         }
         self.outcomes.clear();
         self.overflow = false;
         self.took = None;
-        self.zero_time = false;
     }
 
     /// An outcome element opens. Its `message` and `type` come before its text.
@@ -113,9 +112,6 @@ impl CaseFrame {
                 b"type" => encoding.unescape(&attribute.value, &mut kind),
                 _ => {}
             }
-        }
-        if says_nothing(&message) {
-            message.clear();
         }
         if message.is_empty() && outcome != Outcome::Skipped && kind.contains('.') {
             message = kind;
@@ -155,7 +151,7 @@ impl CaseFrame {
             _ => {
                 let retries = self.outcomes.iter().filter(|(outcome, _)| outcome.is_other_try()).count() as u64;
                 suite.seen.ran += 1 + retries;
-                suite.idle &= self.zero_time && self.class == suite.name && self.status.is_empty();
+                suite.idle &= self.time == "0" && self.class == suite.name && self.status.is_empty();
             }
         }
         if self.is_unsure() {
@@ -174,21 +170,22 @@ impl CaseFrame {
         }
     }
 
-    fn hand_over(&self, main: TryStatus, suite: &SuiteFrame, into: &mut Collector) {
-        let name = spec_name(&self.name);
-        let name = match (name.is_empty(), self.class.is_empty()) {
-            (false, _) => name,
-            (true, false) => &self.class,
-            (true, true) => "(no name)",
-        };
+    fn hand_over(&self, main: TryStatus, suite: &mut SuiteFrame, into: &mut Collector) {
         let listed_once_in = if suite.ginkgo.succeeded.is_some() { suite.number } else { 0 };
-        let who = Sighting { suite: &suite.path, class: &self.class, name, apart: [&suite.apart, &self.source], listed_once_in };
+        // Without a name nothing says that two cases are one.
+        let number = if self.name.is_empty() { suite.next_nameless() } else { String::new() };
+        let (name, apart) = match (self.name.is_empty(), self.class.is_empty()) {
+            (false, _) => (spec_name(&self.name), self.source.as_str()),
+            (true, false) => (self.class.as_str(), number.as_str()),
+            (true, true) => ("(no name)", number.as_str()),
+        };
+        let who =
+            Sighting { suite: &suite.path, class: &self.class, name, apart: [&suite.apart, apart], listed_once_in };
+        let noteworthy = self.is_noteworthy_skip(main);
         if self.outcomes.is_empty() {
-            let seen = Seen { status: main, took: self.took, message: "" };
-            return into.case(who, suite.lane, &[seen], self.is_noteworthy_skip(main));
+            return into.case(who, suite.lane, &[Seen { status: main, took: self.took, message: "" }], noteworthy);
         }
-        let tries = self.tries(main);
-        into.case(who, suite.lane, &tries, self.is_noteworthy_skip(main));
+        into.case(who, suite.lane, &self.tries(main), noteworthy);
     }
 
     /// Earlier failed tries, the case itself, later failed tries.
@@ -245,9 +242,9 @@ impl CaseFrame {
     }
 
     fn is_unsure(&self) -> bool {
-        [&self.status, &self.result].iter().any(|word| {
-            ["inconclusive", "warning"].iter().any(|unsure| word.eq_ignore_ascii_case(unsure))
-        })
+        [&self.status, &self.result]
+            .iter()
+            .any(|word| ["inconclusive", "warning"].iter().any(|unsure| word.eq_ignore_ascii_case(unsure)))
     }
 
     /// A skip that says why, or that took time: it was started. Filtered specs only say `skipped` or nothing.
@@ -292,7 +289,7 @@ fn word(text: &str) -> Option<TryStatus> {
 
 /// A `message` that only repeats that it failed.
 fn says_nothing(message: &str) -> bool {
-    matches!(message.trim().to_ascii_lowercase().as_str(), "failed" | "failure" | "error" | "test failed" | "null")
+    ["failed", "failure", "error", "test failed", "null"].iter().any(|empty| message.trim().eq_ignore_ascii_case(empty))
 }
 
 /// A message with what is said twice said once: runners repeat the attribute at the start of the text, and Ginkgo
@@ -300,11 +297,15 @@ fn says_nothing(message: &str) -> bool {
 fn tidy(message: &str) -> &str {
     let message = message.trim();
     let message = match message.split_once('\n') {
-        Some((first, rest)) if rest.lines().next().is_some_and(|line| line.contains(first.trim())) => rest.trim_start(),
+        Some((first, rest)) if says_nothing(first) || repeats(rest, first) => rest.trim_start(),
         _ => message,
     };
     ["[FAILED] ", "[PANICKED] ", "[TIMEDOUT] ", "[INTERRUPTED] ", "[ABORTED] ", "skipped - "]
         .iter()
         .find_map(|marker| message.strip_prefix(marker))
         .unwrap_or(message)
+}
+
+fn repeats(text: &str, line: &str) -> bool {
+    text.trim_start().lines().next().is_some_and(|first| first.contains(line.trim()))
 }

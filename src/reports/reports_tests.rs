@@ -20,8 +20,30 @@ impl Dice {
 
 /// Pieces that mean something to a parser.
 const TOKENS: [&str; 24] = [
-    "<", ">", "\"", "'", "&", ";", "&#0;", "&#x1b;", "<![CDATA[", "]]>", "<!--", "-->", "<?", "?>", "<!DOCTYPE", "</testsuite>", "<testcase name=\"x\">",
-    "<failure>", "\u{feff}", "[", "]", "{", "\\u", "\0",
+    "<",
+    ">",
+    "\"",
+    "'",
+    "&",
+    ";",
+    "&#0;",
+    "&#x1b;",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "<?",
+    "?>",
+    "<!DOCTYPE",
+    "</testsuite>",
+    "<testcase name=\"x\">",
+    "<failure>",
+    "\u{feff}",
+    "[",
+    "]",
+    "{",
+    "\\u",
+    "\0",
 ];
 
 fn mutate(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
@@ -124,7 +146,9 @@ fn more_cases_than_rows_are_still_counted_and_told_apart() {
     for number in 0..120_000 {
         xml.push_str(&format!("<testcase name=\"case {number}\"/>"));
     }
-    xml.push_str("<testcase name=\"case 119999\"><failure>late</failure></testcase><testcase name=\"case 5\"/></testsuite>");
+    xml.push_str(
+        "<testcase name=\"case 119999\"><failure>late</failure></testcase><testcase name=\"case 5\"/></testsuite>",
+    );
     let report = read_junit(xml.as_bytes(), "r.xml");
     let counts = report.counts();
     assert_eq!((counts.total, counts.passed, counts.failed), (120_000, 119_999, 1));

@@ -50,7 +50,9 @@ fn text(mut bytes: impl BufRead + 'static) -> io::Result<Source> {
     bytes.consume(skip);
     Ok(match order {
         None => Box::new(bytes),
-        Some(order) => Box::new(BufReader::with_capacity(BUFFER, Utf16 { inner: bytes, order, high: None, out: Vec::new() })),
+        Some(order) => {
+            Box::new(BufReader::with_capacity(BUFFER, Utf16 { inner: bytes, order, high: None, out: Vec::new() }))
+        }
     })
 }
 

@@ -25,6 +25,8 @@ pub(super) struct SuiteFrame {
     pub(super) told: bool,
     /// Looks like Ginkgo v1 so far, and like a dry run of it.
     pub(super) idle: bool,
+    /// Cases without a name so far.
+    pub(super) nameless: u64,
     /// Time of the suites inside, for suites that do not give their own.
     pub(super) inner_took: Duration,
 }
@@ -67,6 +69,12 @@ impl SuiteFrame {
     /// Time the suite says it took, or its suites do.
     pub(super) fn took(&self) -> Duration {
         self.header.took.unwrap_or(self.inner_took)
+    }
+
+    /// What tells the next case without a name from all others.
+    pub(super) fn next_nameless(&mut self) -> String {
+        self.nameless += 1;
+        format!("{}.{}", self.number, self.nameless)
     }
 
     /// Adds what was seen in a suite that closes inside this one.

@@ -276,7 +276,9 @@ fn conclusions(rows: &[impl Columns]) -> Result<Concluded> {
 
 fn suites(gate: Option<&Gate>, concluded: Option<&Vec<(SuiteName, Verdict)>>) -> Vec<(SuiteName, Option<Verdict>)> {
     let concluded = concluded.map(Vec::as_slice).unwrap_or_default();
-    let Some(gate) = gate else { return concluded.iter().map(|(name, verdict)| (name.clone(), Some(*verdict))).collect() };
+    let Some(gate) = gate else {
+        return concluded.iter().map(|(name, verdict)| (name.clone(), Some(*verdict))).collect();
+    };
     let verdict = |name| concluded.iter().find(|(suite, _)| suite == name).map(|(_, verdict)| *verdict);
     gate.suites.keys().map(|name| (name.clone(), verdict(name))).collect()
 }

@@ -14,7 +14,6 @@ use crate::domain::names::SuiteName;
 use crate::domain::plan::RunView;
 use crate::domain::run::{Conclusion, Run};
 
-
 /// Reads the rows of one table that belong to the runs that `$runs` selects.
 macro_rules! read {
     ($tx:expr, $sql:expr, $argument:expr, $make:expr) => {{
@@ -34,18 +33,28 @@ macro_rules! read_views {
         let argument: Option<String> = $argument;
         let runs: Vec<Run> =
             read!($tx, concat!("SELECT * FROM runs WHERE id IN (", $runs, ") ORDER BY id"), argument.clone(), run);
-        let clusters: Vec<Cluster> =
-            read!($tx, concat!("SELECT * FROM clusters WHERE run IN (", $runs, ") ORDER BY id"), argument.clone(), cluster);
+        let clusters: Vec<Cluster> = read!(
+            $tx,
+            concat!("SELECT * FROM clusters WHERE run IN (", $runs, ") ORDER BY id"),
+            argument.clone(),
+            cluster
+        );
         let setups: Vec<Setup> = read!(
             $tx,
             concat!(
-                "SELECT * FROM setups WHERE cluster IN (SELECT id FROM clusters WHERE run IN (", $runs, ")) ORDER BY started_at"
+                "SELECT * FROM setups WHERE cluster IN (SELECT id FROM clusters WHERE run IN (",
+                $runs,
+                ")) ORDER BY started_at"
             ),
             argument.clone(),
             setup
         );
-        let attempts: Vec<Attempt> =
-            read!($tx, concat!("SELECT * FROM attempts WHERE run IN (", $runs, ") ORDER BY id"), argument.clone(), attempt);
+        let attempts: Vec<Attempt> = read!(
+            $tx,
+            concat!("SELECT * FROM attempts WHERE run IN (", $runs, ") ORDER BY id"),
+            argument.clone(),
+            attempt
+        );
         let conclusions: Vec<(RunId, SuiteName, Conclusion)> =
             read!($tx, concat!("SELECT * FROM conclusions WHERE run IN (", $runs, ")"), argument.clone(), conclusion);
         assemble(runs, clusters, setups, attempts, conclusions)
@@ -67,8 +76,7 @@ impl Store {
 }
 
 fn conclusion(row: &impl Columns) -> Result<(RunId, SuiteName, Conclusion)> {
-    let conclusion =
-        Conclusion { verdict: row.one_of("verdict", "verdict")?, description: row.text("description")? };
+    let conclusion = Conclusion { verdict: row.one_of("verdict", "verdict")?, description: row.text("description")? };
     Ok((row.parsed("run", "run id")?, row.parsed("suite", "suite name")?, conclusion))
 }
 

@@ -154,7 +154,8 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Result<Json<RunDe
 }
 
 fn summary(line: &RunLine, links: &Links) -> RunSummary {
-    let suite = |(name, verdict): &(_, Option<Verdict>)| SuiteSummary { name: ToString::to_string(name), verdict: *verdict };
+    let suite =
+        |(name, verdict): &(_, Option<Verdict>)| SuiteSummary { name: ToString::to_string(name), verdict: *verdict };
     RunSummary {
         id: line.id.to_string(),
         url: links.run(line.id),

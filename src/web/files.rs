@@ -127,7 +127,9 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("secret"), root.join("link")).unwrap();
         std::os::unix::fs::symlink(folder.path(), root.join("up")).unwrap();
         assert_eq!(within(&root, "a/report.xml").await.unwrap(), root.join("a/report.xml"));
-        for bad in ["", "a", "../secret", "a/../../secret", "/etc/passwd", "link", "up/secret", "none", "a\0b", "./../secret"] {
+        for bad in
+            ["", "a", "../secret", "a/../../secret", "/etc/passwd", "link", "up/secret", "none", "a\0b", "./../secret"]
+        {
             assert!(within(&root, bad).await.is_err(), "{bad}");
         }
         assert_eq!(list(&root), [Listed { path: "a/report.xml".into(), bytes: 1 }]);

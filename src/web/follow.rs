@@ -59,7 +59,8 @@ pub(super) async fn tail(path: &Path, max_bytes: u64, max_lines: usize) -> std::
     file.take(max_bytes).read_to_end(&mut bytes).await?;
     let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     // The first line of a file cut in the middle is cut in the middle too.
-    let skipped = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(complete, |at| at + 1) };
+    let skipped =
+        if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(complete, |at| at + 1) };
     let shown = &bytes[skipped.min(complete)..complete];
     let all = shown.iter().filter(|byte| **byte == b'\n').count();
     let lines = shown.split_inclusive(|byte| *byte == b'\n').skip(all.saturating_sub(max_lines)).map(line).collect();

@@ -74,7 +74,10 @@ pub(super) async fn write(mut queue: Queue, store: Store, wake: Arc<dyn Fn() + S
         match commit(&store, batch).await {
             Ok(()) => wake(),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "deliveries were refused: they could not be stored");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "deliveries were refused: they could not be stored"
+                );
             }
         }
     }

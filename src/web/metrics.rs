@@ -176,7 +176,8 @@ fn process() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let mut text = String::new();
     let status = read("/proc/self/status");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let resident =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     if let Some(kilobytes) = resident {
         let bytes = kilobytes * 1024;
         text += &format!("# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}\n");

@@ -111,7 +111,9 @@ where
     T::Err: std::fmt::Display,
 {
     let text = text.trim();
-    let wrong = |error| Trouble::Nonsense(format!("`{}` cannot be looked for: {error}", text.chars().take(80).collect::<String>()));
+    let wrong = |error| {
+        Trouble::Nonsense(format!("`{}` cannot be looked for: {error}", text.chars().take(80).collect::<String>()))
+    };
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(wrong) }
 }
 
@@ -141,7 +143,8 @@ async fn runs(Extract(room): State, Query(narrow): Query<Narrow>) -> Page {
             Start::Newest | Start::OlderThan(_) => drop(lines.pop()),
         }
     }
-    let address = |key, line: Option<&crate::store::RunLine>| line.map(|line| narrow.address(key, &line.id.to_string()));
+    let address =
+        |key, line: Option<&crate::store::RunLine>| line.map(|line| narrow.address(key, &line.id.to_string()));
     let (newer, older) = (address("after", lines.first()), address("before", lines.last()));
     let now = room.web.clock.now();
     show(&RunsPage {
@@ -318,4 +321,3 @@ async fn cluster_log(Extract(room): State, Path((run, cluster)): AttemptPath) ->
     let cluster: ClusterId = cluster.parse().map_err(|_| missing())?;
     files::serve(&room.web.artifacts.cluster_log(run, cluster), Shown::Text, "cluster.log").await
 }
-

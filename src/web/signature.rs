@@ -63,7 +63,14 @@ mod tests {
         assert!(!signed(&[], BODY, SIGNATURE), "no secret, no delivery");
         assert!(!signed(&["other"], BODY, SIGNATURE));
         assert!(!signed(&[SECRET], b"Hello, World?", SIGNATURE));
-        for header in ["", "sha256=", "sha256=abcd", &SIGNATURE[7..], &SIGNATURE.replace('7', "g"), &SIGNATURE.replace("256", "1")] {
+        for header in [
+            "",
+            "sha256=",
+            "sha256=abcd",
+            &SIGNATURE[7..],
+            &SIGNATURE.replace('7', "g"),
+            &SIGNATURE.replace("256", "1"),
+        ] {
             assert!(!signed(&[SECRET], BODY, header), "{header}");
         }
     }

@@ -89,7 +89,8 @@ async fn a_queued_run_says_what_it_waits_for() {
     service.store.explain_run(run.id, "waiting: Docker is not reachable").await.unwrap();
     let page = service.get(&format!("/runs/{}", run.id)).await;
     assert_eq!(page.status, 200);
-    for text in ["queued", "Docker is not reachable", "acme/infra", "https://github.example/acme/infra/pull/7", "alice"] {
+    for text in ["queued", "Docker is not reachable", "acme/infra", "https://github.example/acme/infra/pull/7", "alice"]
+    {
         assert!(page.body.contains(text), "{text}");
     }
     assert!(page.body.contains("http-equiv=\"refresh\""), "it refreshes without JavaScript too");
@@ -122,7 +123,9 @@ async fn a_failed_run_shows_the_spec_its_reason_and_where_everything_is() {
     let base = format!("/runs/{}", run.id);
     let page = service.get(&base).await.body;
     assert!(!page.contains("http-equiv=\"refresh\""), "nothing changes any more");
-    for text in ["web keeps its replicas", "expected 3 replicas, found 2", "2 passed, 1 failed", "1m05s", "tear-down", "set-up"] {
+    for text in
+        ["web keeps its replicas", "expected 3 replicas, found 2", "2 passed, 1 failed", "1m05s", "tear-down", "set-up"]
+    {
         assert!(page.contains(text), "{text} in {page}");
     }
     let files = format!("{base}/attempts/{}", attempt.id);
@@ -200,7 +203,16 @@ async fn nothing_outside_an_attempts_folder_is_served() {
     std::os::unix::fs::symlink(service.artifacts.root().join("secret"), results.join("link")).unwrap();
     let files = format!("/runs/{}/attempts/{}/results", run.id, attempt.id);
     assert_eq!(service.get(&format!("{files}/report.xml")).await.body, "mine");
-    for path in ["../../../../secret", "..%2f..%2f..%2f..%2fsecret", "%2e%2e/%2e%2e/secret", "/etc/passwd", "%2fetc%2fpasswd", "link", "a%00b", "."] {
+    for path in [
+        "../../../../secret",
+        "..%2f..%2f..%2f..%2fsecret",
+        "%2e%2e/%2e%2e/secret",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "link",
+        "a%00b",
+        ".",
+    ] {
         let answer = service.get(&format!("{files}/{path}")).await;
         assert_eq!(answer.status, 404, "{path}");
         assert!(!answer.body.contains("not yours") && !answer.body.contains("root:"), "{path}");

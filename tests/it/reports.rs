@@ -7,8 +7,8 @@ mod recorded;
 mod rounds;
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use portcullis::cli::report::{ReportArgs, run};
 use serde_json::Value;
 
 /// What the command printed and returned.
@@ -28,7 +28,8 @@ impl Said {
 
     /// total, passed, failed, errored, skipped, flaky
     fn cases(&self) -> [u64; 6] {
-        ["total", "passed", "failed", "errored", "skipped", "flaky"].map(|key| self.json["cases"][key].as_u64().unwrap())
+        ["total", "passed", "failed", "errored", "skipped", "flaky"]
+            .map(|key| self.json["cases"][key].as_u64().unwrap())
     }
 
     fn failures(&self) -> Vec<&str> {
@@ -49,16 +50,28 @@ fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports").join(path)
 }
 
+fn program(paths: &[PathBuf], exit_code: Option<i64>, json: bool) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.arg("report").args(paths);
+    if let Some(code) = exit_code {
+        command.args(["--exit-code", &code.to_string()]);
+    }
+    if json {
+        command.arg("--json");
+    }
+    command.output().unwrap()
+}
+
 /// Runs the command and checks what holds for every answer.
 #[track_caller]
 fn report(paths: Vec<PathBuf>, exit_code: Option<i64>) -> Said {
-    let mut out = Vec::new();
-    let status = run(&ReportArgs { paths: paths.clone(), exit_code, json: true }, &mut out).unwrap();
-    let json: Value = serde_json::from_slice(&out).unwrap();
-    let said = Said { status, json };
+    let Output { status, stdout, stderr } = program(&paths, exit_code, true);
+    assert!(stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
+    let json = serde_json::from_slice(&stdout).unwrap();
+    let said = Said { status: u8::try_from(status.code().unwrap()).unwrap(), json };
 
     let expected = ["success", "failure", "error"].iter().position(|word| *word == said.verdict()).unwrap();
-    assert_eq!(usize::from(status), expected, "exit status and verdict agree");
+    assert_eq!(usize::from(said.status), expected, "exit status and verdict agree");
     let [total, passed, failed, errored, skipped, flaky] = said.cases();
     assert_eq!(total, passed + failed + errored + skipped + flaky, "every case counts once");
     assert!(said.description().chars().count() <= 140, "{}", said.description());
@@ -66,13 +79,6 @@ fn report(paths: Vec<PathBuf>, exit_code: Option<i64>) -> Said {
     if said.verdict() == "error" {
         assert!(!said.problems().is_empty(), "an error says why");
     }
-
-    let mut text = Vec::new();
-    let again = run(&ReportArgs { paths, exit_code, json: false }, &mut text).unwrap();
-    assert_eq!(again, status);
-    let text = String::from_utf8(text).unwrap();
-    assert!(text.starts_with(&format!("{}: {}", said.verdict(), said.description())), "{text}");
-    assert!(!text.contains('\u{1b}'), "nothing from a report steers the terminal");
     said
 }
 
@@ -88,4 +94,23 @@ fn report_text(name: &str, content: impl AsRef<[u8]>) -> Said {
     let path = dir.path().join(name);
     std::fs::write(&path, content).unwrap();
     report(vec![path], None)
+}
+
+#[test]
+fn text_says_the_same_as_json() {
+    for path in
+        ["dialects/pytest.xml", "dialects/surefire-only-flaky.xml", "ginkgo/v1-zero", "e2e/f-apiserver-unreachable"]
+    {
+        let paths = vec![fixture(path)];
+        let Output { status, stdout, .. } = program(&paths, None, false);
+        let said = report(paths, None);
+        assert_eq!(status.code(), Some(said.status.into()));
+        let text = String::from_utf8(stdout).unwrap();
+        assert!(text.starts_with(&format!("{}: {}\n", said.verdict(), said.description())), "{text}");
+        for name in said.failures() {
+            assert!(text.contains(name), "{text}");
+        }
+        assert!(said.problems().lines().all(|problem| text.contains(problem)), "{text}");
+        assert!(!text.contains('\u{1b}'), "nothing from a report steers the terminal");
+    }
 }

@@ -18,12 +18,21 @@ const MAX_BYTES: u64 = 10 << 20;
 /// A folder gives its `.yaml`, `.yml` and `.json` files at any depth; a file is taken whatever its name.
 ///
 /// # Errors
-/// [`ArchiveError::Refused`] when a wanted path does not exist or climbs, when a manifest is not text, or beyond 10 MiB.
-pub fn manifests(archive: &Path, wanted: &[String]) -> Result<Vec<Manifest>, ArchiveError> {
-    read(File::open(archive)?, wanted)
+/// [`ArchiveError::Refused`] when a wanted path does not exist (unless such are skipped) or climbs, when a manifest is not text, or beyond 10 MiB.
+pub fn manifests(archive: &Path, wanted: &[String], missing: Missing) -> Result<Vec<Manifest>, ArchiveError> {
+    read(File::open(archive)?, wanted, missing)
 }
 
-fn read(archive: impl Read, wanted: &[String]) -> Result<Vec<Manifest>, ArchiveError> {
+/// What a wanted path that the commit does not have means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing: there is less to apply.
+    Skip,
+    /// A mistake.
+    Refuse,
+}
+
+fn read(archive: impl Read, wanted: &[String], missing: Missing) -> Result<Vec<Manifest>, ArchiveError> {
     let mut wishes = wanted.iter().map(|path| Wish::new(path)).collect::<Result<Vec<_>, _>>()?;
     let mut found = BTreeMap::new();
     let mut bytes = 0_u64;
@@ -56,14 +65,18 @@ fn read(archive: impl Read, wanted: &[String]) -> Result<Vec<Manifest>, ArchiveE
         found.insert(path, text);
         Ok(Go::On)
     })?;
-    collect(&wishes, found)
+    collect(&wishes, found, missing)
 }
 
 /// Puts the files into the order of the wishes. What no wish met is the gate's mistake and is named.
-fn collect(wishes: &[Wish], mut found: BTreeMap<PathBuf, String>) -> Result<Vec<Manifest>, ArchiveError> {
+fn collect(
+    wishes: &[Wish],
+    mut found: BTreeMap<PathBuf, String>,
+    missing: Missing,
+) -> Result<Vec<Manifest>, ArchiveError> {
     let mut manifests = Vec::new();
     for wish in wishes {
-        if !wish.exists {
+        if !wish.exists && missing == Missing::Refuse {
             return Err(ArchiveError::Refused(format!("`{}` does not exist in the commit", wish.path.display())));
         }
         let mine: Vec<PathBuf> = found.keys().filter(|path| path.starts_with(&wish.path)).cloned().collect();
@@ -120,7 +133,10 @@ mod tests {
             (EntryType::Symlink, "r/linked/a.yaml", "../deploy/z.yaml", b""),
         ]));
         let wanted: Vec<String> = wanted.iter().map(|&path| path.to_owned()).collect();
-        Ok(read(&bytes[..], &wanted)?.into_iter().map(|manifest| manifest.path.display().to_string()).collect())
+        Ok(read(&bytes[..], &wanted, Missing::Refuse)?
+            .into_iter()
+            .map(|manifest| manifest.path.display().to_string())
+            .collect())
     }
 
     #[test]
@@ -143,11 +159,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_commit_lacks_is_skipped_where_that_is_no_mistake() {
+        let bytes = hostile::gzip(&hostile::tar(&[(EntryType::Regular, "r/deploy/a.yaml", "", b"a: 1")]));
+        let wanted = ["new".to_owned(), "deploy".to_owned()];
+        assert_eq!(read(&bytes[..], &wanted, Missing::Skip).unwrap().len(), 1);
+    }
+
+    #[test]
     fn too_much_is_refused_before_it_is_read() {
         let big = vec![b'#'; usize::try_from(MAX_BYTES).unwrap() + 1];
         let bytes = hostile::gzip(&hostile::tar(&[(EntryType::Regular, "r/big.yaml", "", &big)]));
-        let error = read(&bytes[..], &["big.yaml".to_owned()]).unwrap_err().to_string();
+        let error = read(&bytes[..], &["big.yaml".to_owned()], Missing::Refuse).unwrap_err().to_string();
         assert!(error.contains("more than 10485760 bytes"), "{error}");
-        assert!(read(&bytes[..], &["other".to_owned()]).unwrap_err().to_string().contains("does not exist"));
+        assert!(
+            read(&bytes[..], &["other".to_owned()], Missing::Refuse)
+                .unwrap_err()
+                .to_string()
+                .contains("does not exist")
+        );
     }
 }

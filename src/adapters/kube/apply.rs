@@ -38,7 +38,8 @@ async fn settled(client: &Client, objects: &[Object], wave: Wave) -> Result<(), 
 }
 
 async fn apply_one(client: &Client, object: &Object) -> Result<(), KubernetesError> {
-    let (resource, capabilities) = oneshot::pinned_kind(client, &object.gvk).await.map_err(|error| kind(object, error))?;
+    let (resource, capabilities) =
+        oneshot::pinned_kind(client, &object.gvk).await.map_err(|error| kind(object, error))?;
     let api: Api<DynamicObject> = match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), &resource),
         Scope::Namespaced => Api::namespaced_with(client.clone(), object.namespace(), &resource),

@@ -53,7 +53,12 @@ impl Kubernetes for KubeApi {
     }
 
     async fn version(&self, access: &ClusterAccess) -> Result<String, KubernetesError> {
-        let version = self.client(access).await?.apiserver_version().await.map_err(|error| sorted("asking the version", error))?;
+        let version = self
+            .client(access)
+            .await?
+            .apiserver_version()
+            .await
+            .map_err(|error| sorted("asking the version", error))?;
         Ok(release(&version.git_version))
     }
 

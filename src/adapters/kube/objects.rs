@@ -135,12 +135,19 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let refused = |text: &str| parse(text).unwrap_err();
-        assert_eq!(refused("kind: Pod\nmetadata: {name: x}"), "deploy/x.yaml: document 1: apiVersion or kind is missing");
+        assert_eq!(
+            refused("kind: Pod\nmetadata: {name: x}"),
+            "deploy/x.yaml: document 1: apiVersion or kind is missing"
+        );
         assert_eq!(refused("apiVersion: v1\nkind: Pod"), "deploy/x.yaml: document 1: Pod without metadata.name");
         assert_eq!(refused("[1, 2]"), "deploy/x.yaml: document 1: not a Kubernetes object");
         assert!(refused("a: [").starts_with("deploy/x.yaml: "));
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
-            + &(b'b'..=b'i').map(|c| format!("{0}: &{0} [*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1}]\n", c as char, (c - 1) as char)).collect::<String>();
+            + &(b'b'..=b'i')
+                .map(|c| {
+                    format!("{0}: &{0} [*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1}]\n", c as char, (c - 1) as char)
+                })
+                .collect::<String>();
         assert!(refused(&bomb).starts_with("deploy/x.yaml"));
     }
 }

@@ -21,6 +21,7 @@ const EXPECTED: &[Expected] = &[
     ("jest-suite-crash", "error", [1, 1, 0, 0, 0, 0], &[]),
     ("minimal", "success", [2, 2, 0, 0, 0, 0], &[]),
     ("mocha-cypress", "failure", [3, 1, 1, 0, 1, 0], &["login rejects a stranger"]),
+    ("nameless", "failure", [6, 2, 1, 1, 2, 0], &["(no name)", "only.a.Class"]),
     ("nextest", "failure", [3, 1, 1, 0, 0, 1], &["removes"]),
     ("nunit3-converted", "failure", [4, 1, 1, 0, 2, 0], &["Closes"]),
     ("phpunit", "failure", [5, 2, 1, 1, 1, 0], &["testAdd with data set #1", "testDivide"]),
@@ -57,12 +58,14 @@ fn messages_come_from_wherever_the_tool_puts_them() {
         ("go-junit-report", 0, "cart_test.go:22: got 2 items, want 1"),
         ("googletest", 0, "Which is: 4"),
         ("jest-junit", 0, "Expected number of calls: 1"),
+        ("nameless", "failure", [6, 2, 1, 1, 2, 0], &["(no name)", "only.a.Class"]),
         ("nextest", 0, "left: 2"),
         ("phpunit", 0, "Failed asserting that 3 matches expected 4."),
         ("playwright", 0, "expect(received).toBe(expected)"),
         ("pytest", 0, "assert 90 == 80"),
         ("pytest", 1, "no database"),
         ("robot", 0, "Title should have been 'Error' but was 'Home'"),
+        ("nameless", 0, "failed"),
         ("surefire-flaky", 0, "java.net.SocketException"),
         ("xcode-retries", 0, "MapTests.swift:60: no"),
     ] {
@@ -120,6 +123,7 @@ fn a_header_that_contradicts_its_cases_is_not_green() {
         let said = report_text("r.xml", xml);
         assert_eq!(said.verdict(), "error", "{xml}: {}", said.json);
     }
-    let counts_missing = r#"<testsuite name="s" tests="" failures="-1" errors="x" time="soon"><testcase name="a"/></testsuite>"#;
+    let counts_missing =
+        r#"<testsuite name="s" tests="" failures="-1" errors="x" time="soon"><testcase name="a"/></testsuite>"#;
     assert_eq!(report_text("r.xml", counts_missing).verdict(), "success");
 }

@@ -100,7 +100,9 @@ fn flakes_of_version_2_come_from_json_alone() {
 
 #[test]
 fn both_formats_tell_the_same_about_everything_else() {
-    for run in ["v2.1.4-mixed", "v2.13.0-mixed", "v2.1.4-interrupt-sigterm", "v2.13.0-timeout", "v2.13.0-beforesuite-failed"] {
+    for run in
+        ["v2.1.4-mixed", "v2.13.0-mixed", "v2.1.4-interrupt-sigterm", "v2.13.0-timeout", "v2.13.0-beforesuite-failed"]
+    {
         let junit = report(vec![fixture(&format!("ginkgo/{run}/junit_01.xml"))], None);
         let json = report(vec![fixture(&format!("ginkgo/{run}/report.json"))], None);
         assert_eq!(junit.verdict(), json.verdict(), "{run}");

@@ -17,12 +17,15 @@ fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Vec<PathBuf>) {
 }
 
 const PASS: &str = r#"<testsuite name="s"><testcase name="a" classname="s"/></testsuite>"#;
-const FAIL: &str = r#"<testsuite name="s"><testcase name="a" classname="s"><failure>no</failure></testcase></testsuite>"#;
+const FAIL: &str =
+    r#"<testsuite name="s"><testcase name="a" classname="s"><failure>no</failure></testcase></testsuite>"#;
 const SKIP: &str = r#"<testsuite name="s"><testcase name="a" classname="s"><skipped/></testcase></testsuite>"#;
 
 #[test]
 fn a_retry_is_one_when_its_name_says_so() {
-    for names in [["junit.xml", "junit-rerun.xml"], ["attempt-1/j.xml", "attempt-2/j.xml"], ["j_retry_1.xml", "j_retry_2.xml"]] {
+    for names in
+        [["junit.xml", "junit-rerun.xml"], ["attempt-1/j.xml", "attempt-2/j.xml"], ["j_retry_1.xml", "j_retry_2.xml"]]
+    {
         let (_dir, paths) = folder(&[(names[0], FAIL), (names[1], PASS)]);
         let said = report(paths, None);
         assert_eq!((said.verdict(), said.cases()), ("success", [1, 0, 0, 0, 0, 1]), "{names:?}");
@@ -51,6 +54,16 @@ fn files_and_folders_mix_and_nothing_is_counted_twice() {
     paths.push(dir.path().join("a.xml"));
     paths.push(fixture("dialects/pytest.xml"));
     assert_eq!(report(paths, None).cases(), [7, 3, 1, 1, 2, 0]);
+}
+
+/// Ant writes one file a class and one that holds them all, with the class's name split in two.
+#[test]
+fn the_same_suite_in_two_files_is_counted_once() {
+    let one =
+        r#"<testsuite name="org.acme.A" hostname="h"><testcase classname="org.acme.A" name="works"/></testsuite>"#;
+    let all = r#"<testsuites><testsuite name="A" package="org.acme" id="0"><testcase classname="org.acme.A" name="works"/></testsuite></testsuites>"#;
+    let (_dir, paths) = folder(&[("TEST-org.acme.A.xml", one), ("TESTS-TestSuites.xml", all)]);
+    assert_eq!(report(paths, None).cases(), [1, 1, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -102,6 +115,7 @@ fn parallel_and_serial_phases_add_up() {
             <testcase name="[It] {filtered}" classname="k" status="skipped" time="0"><skipped message="skipped"/></testcase></testsuite></testsuites>"#
         )
     };
-    let (_dir, paths) = folder(&[("parallel/junit_01.xml", &phase("a", "b")), ("serial/junit_01.xml", &phase("b", "a"))]);
+    let (_dir, paths) =
+        folder(&[("parallel/junit_01.xml", &phase("a", "b")), ("serial/junit_01.xml", &phase("b", "a"))]);
     assert_eq!(report(paths, None).cases(), [2, 2, 0, 0, 0, 0]);
 }
