@@ -14,11 +14,17 @@ use crate::domain::contract::RESULTS_DIR;
 
 impl Engine {
     /// Copies the results folder into `into`. Returns what was left out and why.
-    pub(super) async fn copy_results(&self, container: &str, into: &Path, max_bytes: u64) -> Result<Vec<String>, EngineError> {
+    pub(super) async fn copy_results(
+        &self,
+        container: &str,
+        into: &Path,
+        max_bytes: u64,
+    ) -> Result<Vec<String>, EngineError> {
         let what = "copying results";
         let (to, reader) = byte_reader();
         let folder = into.to_owned();
-        let unpacking = tokio::task::spawn_blocking(move || extract_results(reader, &folder, limits::results(max_bytes)));
+        let unpacking =
+            tokio::task::spawn_blocking(move || extract_results(reader, &folder, limits::results(max_bytes)));
         let options = DownloadFromContainerOptionsBuilder::new().path(RESULTS_DIR).build();
         let mut stream = self.api().await?.download_from_container(container, Some(options));
         let pass_on = async {
@@ -36,7 +42,8 @@ impl Engine {
             let _gone = to.send(Err(io::Error::other("the engine broke off"))).await;
         }
         drop(to);
-        let unpacked = unpacking.await.map_err(|error| EngineError::Failed { what: what.to_owned(), source: error.into() })?;
+        let unpacked =
+            unpacking.await.map_err(|error| EngineError::Failed { what: what.to_owned(), source: error.into() })?;
         match (passed, unpacked) {
             (Err(error), _) if error.is_missing() => Ok(vec![format!("the container has no folder {RESULTS_DIR}")]),
             (Err(error), _) => Err(error),

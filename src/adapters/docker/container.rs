@@ -83,7 +83,9 @@ fn volumes_in_memory(name: &str, image: &Image, memory_bytes: u64) -> Result<Has
     let ours = [KUBECONFIG, RESULTS_DIR, WORKSPACE_DIR].map(Path::new);
     for volume in &image.volumes {
         if ours.iter().any(|path| path.starts_with(volume) || Path::new(volume).starts_with(path)) {
-            return Err(EngineError::Refused(format!("image {name} declares a volume at {volume}, where the suite's own files go")));
+            return Err(EngineError::Refused(format!(
+                "image {name} declares a volume at {volume}, where the suite's own files go"
+            )));
         }
     }
     Ok(image.volumes.iter().map(|volume| (volume.clone(), format!("size={memory_bytes}"))).collect())
@@ -114,7 +116,13 @@ mod tests {
                 image: "i:{version}".into(),
                 entry,
                 env: indexmap::IndexMap::new(),
-                limits: Limits { memory_bytes: 1 << 30, cpu_millis: 64_000, pids: 99, disk_bytes: 1 << 20, log_bytes: 1 },
+                limits: Limits {
+                    memory_bytes: 1 << 30,
+                    cpu_millis: 64_000,
+                    pids: 99,
+                    disk_bytes: 1 << 20,
+                    log_bytes: 1,
+                },
                 timeouts: Timeouts { suite_s: 60, no_output_s: 1, stop_grace_s: 1 },
                 min_specs: 1,
                 required: true,

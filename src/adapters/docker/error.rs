@@ -23,7 +23,9 @@ impl EngineError {
     pub(super) fn new(what: impl Into<String>, error: Bollard) -> Self {
         let what = what.into();
         match error {
-            Bollard::DockerResponseServerError { status_code, message } => Self::Answered { what, status: status_code, message },
+            Bollard::DockerResponseServerError { status_code, message } => {
+                Self::Answered { what, status: status_code, message }
+            }
             Bollard::SocketNotFoundError(_)
             | Bollard::HyperLegacyError { .. }
             | Bollard::HyperResponseError { .. }
@@ -90,7 +92,9 @@ mod tests {
 
     #[test]
     fn only_what_cannot_pass_is_refused() {
-        assert!(matches!(ProviderError::from(answered(400, "bad flag")), ProviderError::Refused(text) if text.contains("bad flag")));
+        assert!(
+            matches!(ProviderError::from(answered(400, "bad flag")), ProviderError::Refused(text) if text.contains("bad flag"))
+        );
         assert!(matches!(ExecutorError::from(answered(500, "oops")), ExecutorError::Failed { .. }));
         assert!(matches!(
             ProviderError::from(EngineError::new("x", Bollard::SocketNotFoundError("/s".into()))),

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptionsBuilder, KillContainerOptionsBuilder};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptionsBuilder, KillContainerOptionsBuilder,
+};
 
 use super::engine::bounded;
 use super::error::EngineError;
@@ -37,8 +39,10 @@ impl SuiteExecutor for Docker {
 
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
         let watched = self.followers.get(attempt);
-        let (progress, silent_for) =
-            watched.as_ref().map_or((Progress::default(), Duration::ZERO), |watched| watched.progress());
+        let (progress, silent_for) = match &watched {
+            Some(watched) => watched.progress().await,
+            None => (Progress::default(), Duration::ZERO),
+        };
         let known_disk = watched.as_ref().and_then(|watched| watched.fresh_disk());
         let (state, measured) = self.inspect(attempt, known_disk.is_none()).await?;
         if let (Some(watched), Some(bytes)) = (watched, measured) {
@@ -114,9 +118,10 @@ impl Docker {
         let end = inspected.state.unwrap_or_default();
         let state = match found.phase {
             Phase::Running => ContainerState::Running,
-            Phase::Ended => {
-                ContainerState::Exited { code: end.exit_code.unwrap_or(-1), oom_killed: end.oom_killed.unwrap_or(false) }
-            }
+            Phase::Ended => ContainerState::Exited {
+                code: end.exit_code.unwrap_or(-1),
+                oom_killed: end.oom_killed.unwrap_or(false),
+            },
             // Never started, or half removed: there is no run of it to speak of.
             Phase::Created | Phase::Removing => ContainerState::Lost,
         };

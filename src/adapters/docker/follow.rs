@@ -35,6 +35,8 @@ pub(super) struct Followers {
 /// What is known of one attempt's output.
 pub(super) struct Watched {
     seen: Mutex<Seen>,
+    /// Set when what an earlier process stored is part of the progress.
+    loaded: CancellationToken,
     /// Set when the task is over, whether the log's end was reached or the file could not be written.
     over: CancellationToken,
     stop: CancellationToken,
@@ -56,7 +58,9 @@ impl Followers {
     /// Starts a follower unless one runs or has come to the log's end.
     pub(super) fn start(&self, attempt: AttemptId, engine: &Arc<Engine>, log: &Path, max_bytes: u64) {
         let mut all = self.locked();
-        if all.get(&attempt).is_some_and(|watched| watched.is_complete() || !watched.over.is_cancelled()) || self.stop.is_cancelled() {
+        if all.get(&attempt).is_some_and(|watched| watched.is_complete() || !watched.over.is_cancelled())
+            || self.stop.is_cancelled()
+        {
             return;
         }
         let watched = Arc::new(Watched::new(self.stop.child_token()));
@@ -98,11 +102,12 @@ impl Drop for Followers {
 impl Watched {
     fn new(stop: CancellationToken) -> Self {
         let seen = Seen { progress: Progress::default(), last_line: Instant::now(), is_complete: false, disk: None };
-        Watched { seen: Mutex::new(seen), over: CancellationToken::new(), stop }
+        Watched { seen: Mutex::new(seen), loaded: CancellationToken::new(), over: CancellationToken::new(), stop }
     }
 
-    /// The progress so far, and for how long nothing was printed.
-    pub(super) fn progress(&self) -> (Progress, Duration) {
+    /// The progress so far, and for how long nothing was printed. Waits for what an earlier process stored: a progress must not fall.
+    pub(super) async fn progress(&self) -> (Progress, Duration) {
+        let _in_time = tokio::time::timeout(limits::LOG_LOAD, self.loaded.cancelled()).await;
         let seen = self.locked();
         (seen.progress, seen.last_line.elapsed())
     }
@@ -133,6 +138,7 @@ impl Watched {
     async fn follow(&self, attempt: AttemptId, engine: &Engine, path: PathBuf, max_bytes: u64) -> anyhow::Result<()> {
         let (mut log, progress) = tokio::task::spawn_blocking(move || LogFile::open(&path, max_bytes)).await??;
         self.locked().progress = progress;
+        self.loaded.cancel();
         let mut retry = tokio::time::interval(limits::RETRY);
         loop {
             tokio::select! {
@@ -164,8 +170,9 @@ impl Watched {
     /// Reads the stream until it ends or breaks. Only our disk is an error; whatever the engine does is taken up again.
     async fn read(&self, engine: &Engine, container: &str, log: &mut LogFile, is_last: bool) -> anyhow::Result<Read> {
         let Ok(api) = engine.api().await else { return Ok(Read::Broken) };
-        let since = log.rewind().parse::<jiff::Timestamp>().map_or(0, |time| i32::try_from(time.as_second()).unwrap_or(0));
-        let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).since(since).build();
+        let since = i32::try_from(log.rewind()).unwrap_or(0);
+        let options =
+            LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).since(since).build();
         let mut stream = api.logs(container, Some(options)).ready_chunks(BATCH);
         let mut lines = Lines::default();
         loop {
@@ -211,6 +218,8 @@ enum Read {
 fn unwrapped(piece: &LogOutput) -> (Output, &[u8]) {
     match piece {
         LogOutput::StdErr { message } => (Output::Stderr, message),
-        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => (Output::Stdout, message),
+        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
+            (Output::Stdout, message)
+        }
     }
 }

@@ -37,7 +37,8 @@ struct User {
 
 /// The kubeconfig for reaching the cluster's API server at this address.
 pub(super) fn rewritten(text: &str, server: &str) -> Result<String, EngineError> {
-    let failed = |source: anyhow::Error| EngineError::Failed { what: "reading the cluster's kubeconfig".to_owned(), source };
+    let failed =
+        |source: anyhow::Error| EngineError::Failed { what: "reading the cluster's kubeconfig".to_owned(), source };
     // Without snippets: an error's text must not show keys.
     let options = serde_saphyr::options! { with_snippet: false, budget: serde_saphyr::budget! { max_nodes: 1000, max_depth: 16 } };
     let admin: Admin = serde_saphyr::from_str_with_options(text, options).map_err(|error| failed(error.into()))?;
@@ -108,8 +109,11 @@ users:
 
     #[test]
     fn nothing_else_of_a_tampered_file_survives() {
-        let evil = K3S.replace("    client-key-data: S0VZ\n", "    client-key-data: S0VZ\n    exec:\n      command: /bin/evil\n");
-        let text = rewritten(&evil.replace("https://127.0.0.1:6443", "https://attacker.example"), "https://127.0.0.1:1").unwrap();
+        let evil = K3S
+            .replace("    client-key-data: S0VZ\n", "    client-key-data: S0VZ\n    exec:\n      command: /bin/evil\n");
+        let text =
+            rewritten(&evil.replace("https://127.0.0.1:6443", "https://attacker.example"), "https://127.0.0.1:1")
+                .unwrap();
         assert!(!text.contains("evil") && !text.contains("attacker"));
         let injected = K3S.replace("S0VZ", "\"S0VZ\\nexec: x\"");
         assert!(rewritten(&injected, "https://n").is_err());

@@ -19,6 +19,8 @@ pub(super) const UPLOAD: Duration = Duration::from_secs(300);
 pub(super) const DOWNLOAD: Duration = Duration::from_secs(600);
 /// What a follower gets to read the rest of a log once its container has ended.
 pub(super) const LOG_END: Duration = Duration::from_secs(120);
+/// What reading a stored log again may hold up an observation.
+pub(super) const LOG_LOAD: Duration = Duration::from_secs(5);
 /// Between two attempts to take up a log again, or to remove a network that is still in use.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 /// How often a network in use is tried: the engine lets go of endpoints shortly after their containers.

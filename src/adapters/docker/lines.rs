@@ -34,7 +34,8 @@ impl Lines {
     /// Takes one piece, `time text[newline]`; gives the line when the piece ends it.
     pub(super) fn push(&mut self, output: Output, piece: &[u8]) -> Option<Line> {
         let (time, rest) = split_time(piece);
-        let begun = self.of(output).get_or_insert_with(|| Begun { time: time.to_owned(), bytes: Vec::new(), is_cut: false });
+        let begun =
+            self.of(output).get_or_insert_with(|| Begun { time: time.to_owned(), bytes: Vec::new(), is_cut: false });
         let (text, ends) = match rest.split_last() {
             Some((b'\n', text)) => (text, true),
             _ => (rest, false),
@@ -127,8 +128,14 @@ mod tests {
     fn pieces_of_a_line_are_joined_and_outputs_kept_apart() {
         let mut lines = Lines::default();
         assert_eq!(lines.push(Output::Stdout, &piece(T1, "half ")), None);
-        assert_eq!(lines.push(Output::Stderr, &piece(T2, "other\n")), Some(Line { time: T2.into(), text: "other".into() }));
-        assert_eq!(lines.push(Output::Stdout, &piece(T2, "whole\n")), Some(Line { time: T1.into(), text: "half whole".into() }));
+        assert_eq!(
+            lines.push(Output::Stderr, &piece(T2, "other\n")),
+            Some(Line { time: T2.into(), text: "other".into() })
+        );
+        assert_eq!(
+            lines.push(Output::Stdout, &piece(T2, "whole\n")),
+            Some(Line { time: T1.into(), text: "half whole".into() })
+        );
         assert_eq!(lines.push(Output::Stdout, &piece(T2, "no newline")), None);
         assert_eq!(lines.finish().next().unwrap().text, "no newline");
         assert_eq!(lines.finish().next(), None);

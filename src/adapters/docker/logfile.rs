@@ -1,11 +1,11 @@
 //! A suite's log on our disk: one line of output a line, `time text`. It is written by one follower at a time, survives a crash in the
 //! middle of a line, and says itself when it was cut short.
 
-use std::cmp::Ordering;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use jiff::Timestamp;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
@@ -14,6 +14,11 @@ use crate::domain::progress::Progress;
 
 /// The last line of a log that grew too large; it carries the time of the last line kept.
 const CUT: &str = "portcullis: the log is longer than allowed; what follows was not kept";
+
+/// Seconds that are read again before the newest line's own.
+const OVERLAP: i64 = 1;
+/// Length of `2026-01-02T03:04:05`.
+const SECOND: usize = 19;
 
 /// An open log and what it already holds.
 pub(super) struct LogFile {
@@ -26,12 +31,12 @@ pub(super) struct LogFile {
 }
 
 /// Where the read lines end in the engine's own log. The engine gives its log from a whole second on, and the two outputs of a
-/// container may be a little out of order in time; so lines are counted instead of compared.
+/// container may be a little out of order in time; so lines are counted, not compared, and one more second is read again.
 #[derive(Debug, Default)]
 struct Known {
     newest: String,
-    /// Lines read with a time in the second of `newest` or after it.
-    in_second: usize,
+    /// Lines read, by second: the newest and the one before it.
+    seconds: Vec<(i64, usize)>,
     /// Lines of the stream that are still to come again.
     to_skip: usize,
 }
@@ -62,10 +67,10 @@ impl LogFile {
         Ok((LogFile { file: File::from_std(file), buffer: Vec::new(), bytes, max_bytes, is_cut, known }, progress))
     }
 
-    /// The engine's log is about to be read from the second of the returned time on; from its beginning when there is none.
-    pub(super) fn rewind(&mut self) -> &str {
-        self.known.to_skip = self.known.in_second;
-        &self.known.newest
+    /// The engine's log is about to be read from this second on: Unix time, 0 for its beginning.
+    pub(super) fn rewind(&mut self) -> i64 {
+        self.known.to_skip = self.known.seconds.iter().map(|(_, lines)| lines).sum();
+        self.known.seconds.iter().map(|(second, _)| *second).max().map_or(0, |newest| newest - OVERLAP)
     }
 
     /// Whether the line was read before the last rewind. Ask once for each line of the stream.
@@ -103,20 +108,21 @@ impl LogFile {
 
 impl Known {
     fn note(&mut self, time: &str) {
-        match second(time).cmp(second(&self.newest)) {
-            Ordering::Less => return,
-            Ordering::Equal => self.in_second += 1,
-            Ordering::Greater => self.in_second = 1,
+        let is_newest = *time > *self.newest;
+        let second = match self.seconds.last() {
+            Some((second, _)) if time.get(..SECOND) == self.newest.get(..SECOND) => *second,
+            _ => time.parse::<Timestamp>().map_or(0, Timestamp::as_second),
+        };
+        match self.seconds.iter_mut().find(|(known, _)| *known == second) {
+            Some((_, lines)) => *lines += 1,
+            None if is_newest => self.seconds.push((second, 1)),
+            None => self.seconds.insert(0, (second, 1)),
         }
-        if *time > *self.newest {
+        if is_newest {
             time.clone_into(&mut self.newest);
+            self.seconds.retain(|(known, _)| *known >= second - OVERLAP);
         }
     }
-}
-
-/// `2026-01-02T03:04:05` of a time with a fraction.
-fn second(time: &str) -> &str {
-    time.get(..19).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -138,6 +144,8 @@ mod tests {
             ("06.000000004", "late"),
             ("05.999999999", "later still"),
             ("07.000000000", "ok c"),
+            ("06.999999999", "late again"),
+            ("09.000000000", "after a pause"),
         ]
         .map(|(time, text)| line(time, text))
         .into()
@@ -145,8 +153,8 @@ mod tests {
 
     /// Reads the engine's log as a follower does.
     async fn store(log: &mut LogFile, progress: &mut Progress, all: &[Line]) {
-        let since = second(log.rewind()).to_owned();
-        for line in all.iter().filter(|line| second(&line.time) >= &*since) {
+        let since = log.rewind();
+        for line in all.iter().filter(|line| line.time.parse::<Timestamp>().unwrap().as_second() >= since) {
             if !log.holds(line) {
                 progress.read_line(&line.text);
                 log.push(line);
@@ -191,7 +199,7 @@ mod tests {
         let (mut log, mut progress) = LogFile::open(&folder.path().join("log"), 10_000).unwrap();
         store(&mut log, &mut progress, &engine()).await;
         log.rewind();
-        assert!(!log.holds(&line("09.000000000", "new")));
+        assert!(!log.holds(&line("10.000000000", "new")));
     }
 
     #[tokio::test]

@@ -52,7 +52,9 @@ impl Engine {
             retry.tick().await;
             last = gone(bounded("removing a network", limits::CALL, self.api().await?.remove_network(id)).await);
             match &last {
-                Err(EngineError::Answered { message, .. }) if message.contains("active endpoints") => self.detach_all(id).await?,
+                Err(EngineError::Answered { message, .. }) if message.contains("active endpoints") => {
+                    self.detach_all(id).await?
+                }
                 _ => break,
             }
         }
@@ -62,10 +64,11 @@ impl Engine {
     /// Takes foreign containers off one of our networks: somebody's debugging must not keep it alive.
     async fn detach_all(&self, id: &str) -> Result<(), EngineError> {
         let options = None::<InspectNetworkOptions>;
-        let network = match bounded("looking at a network", limits::CALL, self.api().await?.inspect_network(id, options)).await {
-            Err(error) if error.is_missing() => return Ok(()),
-            other => other?,
-        };
+        let network =
+            match bounded("looking at a network", limits::CALL, self.api().await?.inspect_network(id, options)).await {
+                Err(error) if error.is_missing() => return Ok(()),
+                other => other?,
+            };
         for container in network.containers.unwrap_or_default().into_keys() {
             let request = bollard::models::NetworkDisconnectRequest { container, force: Some(true) };
             let call = self.api().await?.disconnect_network(id, request);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountType, MountVolumeOptions,
-    PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountType,
+    MountVolumeOptions, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::image::Image;
@@ -69,7 +69,12 @@ pub(super) fn body(
     match node {
         Node::Server => {
             labels.insert(NODES.to_owned(), cluster.plan.nodes.to_string());
-            args.extend(["server".to_owned(), format!("--tls-san={server}"), "--tls-san=127.0.0.1".to_owned(), EVICTION.to_owned()]);
+            args.extend([
+                "server".to_owned(),
+                format!("--tls-san={server}"),
+                "--tls-san=127.0.0.1".to_owned(),
+                EVICTION.to_owned(),
+            ]);
             args.extend(cluster.plan.server_args.iter().cloned());
         }
         Node::Agent(_) => {
@@ -212,7 +217,8 @@ mod tests {
 
     fn cluster() -> ClusterSpec {
         let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
-        let plan = ClusterPlan { image: None, nodes: 3, server_args: vec!["--disable=traefik".into()], ready_timeout_s: 60 };
+        let plan =
+            ClusterPlan { image: None, nodes: 3, server_args: vec!["--disable=traefik".into()], ready_timeout_s: 60 };
         ClusterSpec { id: ClusterId::new(now), run: RunId::new(now), plan, expires_at: now }
     }
 

@@ -36,7 +36,9 @@ pub(super) enum Phase {
 
 impl Found {
     fn new(summary: ContainerSummary) -> Option<Self> {
-        use ContainerSummaryStateEnum::{CREATED, DEAD, EMPTY, EXITED, PAUSED, REMOVING, RESTARTING, RUNNING, STOPPING};
+        use ContainerSummaryStateEnum::{
+            CREATED, DEAD, EMPTY, EXITED, PAUSED, REMOVING, RESTARTING, RUNNING, STOPPING,
+        };
         let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
         let phase = match summary.state.unwrap_or(EMPTY) {
             CREATED => Phase::Created,
@@ -68,7 +70,10 @@ impl Engine {
     }
 
     /// Our networks with all these labels, as (id, labels), the oldest first.
-    pub(super) async fn networks(&self, wanted: &[(&str, &str)]) -> Result<Vec<(String, HashMap<String, String>)>, EngineError> {
+    pub(super) async fn networks(
+        &self,
+        wanted: &[(&str, &str)],
+    ) -> Result<Vec<(String, HashMap<String, String>)>, EngineError> {
         let filters = labels::filter(&self.settings, wanted);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
         let mut all = bounded("listing networks", limits::CALL, self.api().await?.list_networks(Some(options))).await?;
@@ -77,7 +82,10 @@ impl Engine {
     }
 
     /// Our volumes with all these labels, as (name, labels).
-    pub(super) async fn volumes(&self, wanted: &[(&str, &str)]) -> Result<Vec<(String, HashMap<String, String>)>, EngineError> {
+    pub(super) async fn volumes(
+        &self,
+        wanted: &[(&str, &str)],
+    ) -> Result<Vec<(String, HashMap<String, String>)>, EngineError> {
         let filters = labels::filter(&self.settings, wanted);
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
         let all = bounded("listing volumes", limits::CALL, self.api().await?.list_volumes(Some(options))).await?;

@@ -1,7 +1,9 @@
 //! Clusters on Docker. Each step looks first and makes only what is missing, so that it may be cut off and repeated anywhere.
 
 use async_trait::async_trait;
-use bollard::query_parameters::{CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, InspectContainerOptions};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, InspectContainerOptions,
+};
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 
@@ -24,7 +26,8 @@ impl ClusterProvider for Docker {
 
     async fn ensure(&self, cluster: &ClusterSpec) -> Result<(), ProviderError> {
         let existing = self.nodes(cluster.id).await?;
-        let missing: Vec<Node> = Node::all(cluster.plan.nodes).filter(|node| !is_started(&existing, *node, cluster.id)).collect();
+        let missing: Vec<Node> =
+            Node::all(cluster.plan.nodes).filter(|node| !is_started(&existing, *node, cluster.id)).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -44,7 +47,9 @@ impl ClusterProvider for Docker {
     async fn observe(&self, cluster: ClusterId) -> Result<ClusterHealth, ProviderError> {
         let nodes = self.nodes(cluster).await?;
         let server = Node::Server.name(cluster);
-        let Some(expected) = nodes.iter().find(|found| found.name == server).map(|found| found.label(NODES).parse().unwrap_or(1)) else {
+        let Some(expected) =
+            nodes.iter().find(|found| found.name == server).map(|found| found.label(NODES).parse().unwrap_or(1))
+        else {
             return Ok(ClusterHealth::Down(format!("node container {server} is gone")));
         };
         for name in Node::all(expected).map(|node| node.name(cluster)) {
@@ -157,7 +162,9 @@ impl Docker {
                     let learnt = self.privilege.refuse(privilege) || self.privilege.current() != privilege;
                     // One made by an earlier process may have asked for more than we would now: ours gets its own try.
                     if made_now && !learnt {
-                        return Err(EngineError::Refused("this host does not allow containers what a node needs".to_owned()));
+                        return Err(EngineError::Refused(
+                            "this host does not allow containers what a node needs".to_owned(),
+                        ));
                     }
                 }
                 started => return started,
@@ -215,7 +222,8 @@ impl Docker {
     }
 
     async fn leftovers(&self, wanted: &[(&str, &str)]) -> Result<Vec<String>, EngineError> {
-        let containers = self.engine.containers(wanted).await?.into_iter().map(|found| format!("container {}", found.name));
+        let containers =
+            self.engine.containers(wanted).await?.into_iter().map(|found| format!("container {}", found.name));
         let networks = self.engine.networks(wanted).await?.into_iter().map(|(id, _)| format!("network {id}"));
         let volumes = self.engine.volumes(wanted).await?.into_iter().map(|(name, _)| format!("volume {name}"));
         Ok(containers.chain(networks).chain(volumes).collect())

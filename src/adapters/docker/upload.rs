@@ -42,7 +42,9 @@ impl Engine {
 
 fn repack(archive: &Path, mut writer: ByteWriter) -> Result<(), ArchiveError> {
     let top = Path::new(WORKSPACE_DIR.trim_start_matches('/'));
-    let repacked = std::fs::File::open(archive).map_err(ArchiveError::from).and_then(|file| repack_workspace(file, top, &mut writer));
+    let repacked = std::fs::File::open(archive)
+        .map_err(ArchiveError::from)
+        .and_then(|file| repack_workspace(file, top, &mut writer));
     if let Err(error) = &repacked {
         // Else the engine would take the part for the whole.
         writer.abort(std::io::Error::other(error.to_string()));
@@ -55,7 +57,8 @@ fn contract_files(kubeconfig: &str) -> std::io::Result<Vec<u8>> {
     let relative = |path: &'static str| Path::new(path.trim_start_matches('/'));
     let kubeconfig_path = relative(KUBECONFIG);
     // Every folder on the way is named: the engine makes missing ones for its own user alone.
-    let mut above: Vec<&Path> = kubeconfig_path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
+    let mut above: Vec<&Path> =
+        kubeconfig_path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
     above.reverse();
     for folder in above {
         tar.append_data(&mut header(EntryType::Directory, 0o755, 0), folder, std::io::empty())?;
@@ -95,7 +98,8 @@ mod tests {
             })
             .collect();
         let entries: Vec<_> = entries.iter().map(|(path, mode)| (path.trim_end_matches('/'), *mode)).collect();
-        let expected = [("run", 0o755), ("run/portcullis", 0o755), ("run/portcullis/kubeconfig", 0o644), ("results", 0o777)];
+        let expected =
+            [("run", 0o755), ("run/portcullis", 0o755), ("run/portcullis/kubeconfig", 0o644), ("results", 0o777)];
         assert_eq!(entries, expected);
     }
 }
