@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod architecture;
+mod cluster;
+mod docker;
 mod pages;
 mod store;
 mod support;

@@ -1,5 +1,6 @@
 //! What tests share: databases of their own, plain values to start from.
 
 pub mod databases;
+pub mod engine;
 pub mod http;
 pub mod values;

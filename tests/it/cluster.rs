@@ -1,0 +1,235 @@
+//! Real clusters of the node image: made, made again, found ready, brought to a state, and taken away without a trace.
+
+use std::time::{Duration, Instant};
+
+use portcullis::adapters::kube::KubeApi;
+use portcullis::domain::cluster::ClusterPlan;
+use portcullis::domain::ids::{ClusterId, RunId};
+use portcullis::ports::{
+    Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, Kubernetes, KubernetesError, Manifest,
+};
+
+use crate::support::engine::{BUSYBOX, Corner, ended, run, script, start, until};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+fn spec(nodes: u8) -> ClusterSpec {
+    let now = jiff::Timestamp::now();
+    let plan = ClusterPlan { image: None, nodes, server_args: vec![], ready_timeout_s: 300 };
+    ClusterSpec { id: ClusterId::new(now), run: RunId::new(now), plan, expires_at: now }
+}
+
+fn manifest(path: &str, text: &str) -> Vec<Manifest> {
+    vec![Manifest { path: path.into(), text: text.into() }]
+}
+
+/// Manifests that need nothing but the pause image, which every node has.
+const SHOP: &str = "
+apiVersion: stock.example/v1
+kind: Shelf
+metadata: {name: first, namespace: shop}
+spec: {size: 3}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front, namespace: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec:
+      containers:
+      - {name: c, image: 'registry.k8s.io/pause:3.10.1'}
+      volumes:
+      - {name: settings, configMap: {name: settings, defaultMode: 0644}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: shop}, data: {a: b}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: shelves.stock.example}
+spec:
+  group: stock.example
+  names: {kind: Shelf, plural: shelves}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+const BROKEN: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: broken, namespace: shop}
+spec:
+  selector: {matchLabels: {app: broken}}
+  template:
+    metadata: {labels: {app: broken}}
+    spec:
+      containers:
+      - {name: c, image: '127.0.0.1:9/nobody/nothing:1'}
+";
+
+async fn ready(provider: &impl ClusterProvider, kube: &KubeApi, spec: &ClusterSpec) -> ClusterAccess {
+    let start = Instant::now();
+    provider.ensure(spec).await.unwrap();
+    let made = start.elapsed();
+    provider.ensure(spec).await.unwrap();
+    let access =
+        until("the kubeconfig appears", LIMIT, async || provider.access(spec.id, Audience::Service).await.unwrap())
+            .await;
+    let reachable = start.elapsed();
+    let mut last = Vec::new();
+    until("the cluster is ready", LIMIT, async || {
+        match kube.not_ready(&access, spec.plan.nodes).await {
+            Ok(missing) if missing.is_empty() => return Some(()),
+            Ok(missing) => last = missing,
+            Err(error) => last = vec![format!("{error}")],
+        }
+        assert!(start.elapsed() < LIMIT, "{last:?}");
+        None
+    })
+    .await;
+    println!(
+        "{} nodes: containers {made:.1?}, kubeconfig {reachable:.1?}, ready {:.1?}",
+        spec.plan.nodes,
+        start.elapsed()
+    );
+    access
+}
+
+async fn rolled_out(kube: &KubeApi, access: &ClusterAccess, manifests: &[Manifest]) {
+    until("everything is rolled out", LIMIT, async || match kube.apply(access, manifests).await {
+        Ok(()) => Some(()),
+        Err(KubernetesError::Failed { .. }) => None,
+        Err(error) => panic!("{error:?}"),
+    })
+    .await;
+    until("everything is rolled out", LIMIT, async || {
+        kube.not_rolled_out(access, manifests).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+}
+
+async fn a_whole_life(nodes: u8) {
+    let corner = Corner::new(&format!("cluster-{nodes}"));
+    let (docker, kube, spec) = (corner.docker(), KubeApi::default(), spec(nodes));
+    let access = ready(&docker, &kube, &spec).await;
+    assert_eq!(docker.observe(spec.id).await.unwrap(), ClusterHealth::Up);
+    assert_eq!(docker.list().await.unwrap(), [spec.id]);
+    assert!(kube.version(&access).await.unwrap().starts_with("v1."));
+
+    let shop = manifest("deploy/shop.yaml", SHOP);
+    rolled_out(&kube, &access, &shop).await;
+    rolled_out(&kube, &access, &shop).await;
+    names_what_is_wrong(&kube, &access).await;
+
+    // A suite reaches the API server by the node's name, from a container of its own.
+    let mut suite = script(
+        BUSYBOX,
+        "grep server: $KUBECONFIG; wget -q -O - --no-check-certificate $(grep -o 'https://.*' $KUBECONFIG)/readyz",
+    );
+    suite.cluster = spec.id;
+    suite.access = docker.access(spec.id, Audience::Suite).await.unwrap().unwrap();
+    start(&docker, &suite).await;
+    ended(&docker, suite.attempt).await;
+
+    // Another process adopts the cluster as it is; a node that dies is missed and its last words are told.
+    let again = corner.docker();
+    again.ensure(&spec).await.unwrap();
+    assert_eq!(
+        corner.left().len(),
+        usize::from(nodes) + 1 + 1 + 4 * usize::from(nodes),
+        "nodes, suite, network, volumes"
+    );
+    assert!(again.diagnose(spec.id).await.unwrap().contains("-server-0 <=="));
+    let server = format!("portcullis-{}-server-0", spec.id.short());
+    run("docker", &["kill", &server]);
+    match again.observe(spec.id).await.unwrap() {
+        ClusterHealth::Down(why) => assert!(why.contains(&server) && why.contains("exit code 137"), "{why}"),
+        ClusterHealth::Up => panic!("a killed node is not up"),
+    }
+    let begin = Instant::now();
+    again.destroy(spec.id).await.unwrap();
+    println!("{nodes} nodes: taken away in {:.1?}", begin.elapsed());
+    again.destroy(spec.id).await.unwrap();
+    assert!(corner.left().is_empty());
+    assert!(again.list().await.unwrap().is_empty());
+    assert!(again.access(spec.id, Audience::Service).await.unwrap().is_none());
+}
+
+async fn names_what_is_wrong(kube: &KubeApi, access: &ClusterAccess) {
+    let broken = manifest("deploy/broken.yaml", BROKEN);
+    kube.apply(access, &broken).await.unwrap();
+    let why = until("the broken image is named", LIMIT, async || {
+        let missing = kube.not_rolled_out(access, &broken).await.unwrap();
+        missing.into_iter().find(|text| text.contains("ErrImagePull") || text.contains("ImagePullBackOff"))
+    })
+    .await;
+    assert!(why.starts_with("Deployment broken") && why.contains("pod broken-"), "{why}");
+    let mistakes = [
+        ("kind: Deployment\napiVersion: apps/v1\nmetadata: {name: x}\nspec: {replicas: many}", "Deployment x"),
+        ("kind: Nonsense\napiVersion: example.org/v1\nmetadata: {name: x}", "Nonsense"),
+        ("kind: ConfigMap\napiVersion: v1\nmetadata: {name: x, namespace: nowhere}", "nowhere"),
+    ];
+    for (text, named) in mistakes {
+        match kube.apply(access, &manifest("deploy/x.yaml", text)).await {
+            Err(KubernetesError::Rejected(why)) => {
+                assert!(why.contains("deploy/x.yaml") && why.contains(named), "{why}")
+            }
+            other => panic!("{named}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn a_cluster_of_one_node_lives_and_leaves_nothing() {
+    a_whole_life(1).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn a_cluster_of_two_nodes_lives_and_leaves_nothing() {
+    a_whole_life(2).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn creation_cut_off_anywhere_is_taken_up_again() {
+    let corner = Corner::new("cut-off");
+    let (docker, spec) = (corner.docker(), spec(2));
+    // Learn first what this host allows, so that the cuts below fall between creations and starts of the real thing.
+    docker.ensure(&spec).await.unwrap();
+    docker.destroy(spec.id).await.unwrap();
+    for milliseconds in [1, 20, 60, 120, 250, 500, 900, 1500] {
+        let _cut = tokio::time::timeout(Duration::from_millis(milliseconds), docker.ensure(&spec)).await;
+        drop(_cut);
+        corner.docker().ensure(&spec).await.unwrap();
+        assert_eq!(docker.observe(spec.id).await.unwrap(), ClusterHealth::Up);
+        assert_eq!(corner.left().len(), 2 + 1 + 8, "after a cut at {milliseconds} ms");
+        docker.destroy(spec.id).await.unwrap();
+        assert!(corner.left().is_empty());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn a_node_image_that_cannot_be_had_is_refused() {
+    let corner = Corner::new("node-image");
+    let docker = corner.docker();
+    let mut spec = spec(1);
+    spec.plan.image = Some("127.0.0.1:9/nobody/node:1".into());
+    match docker.ensure(&spec).await.unwrap_err() {
+        portcullis::ports::ProviderError::Refused(text) => {
+            assert!(text.starts_with("node image 127.0.0.1:9/nobody/node:1 cannot be pulled: "), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(corner.left().is_empty());
+}

@@ -1,0 +1,142 @@
+//! A real Docker engine for tests: an image made of busybox alone, executions to run on it, and the plain `docker` command as a
+//! second opinion. Everything a test made is removed when it ends, whatever happened.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
+use portcullis::domain::suite::Entry;
+use portcullis::ports::{ClusterAccess, ContainerState, Execution, Observation, SuiteExecutor};
+
+use super::values;
+
+/// Runs as root; declares a volume.
+pub const BUSYBOX: &str = "portcullis-test/busybox:root";
+/// Runs as nobody.
+pub const NOBODY: &str = "portcullis-test/busybox:nobody";
+
+/// The node image of the cluster tests.
+pub fn node_image() -> String {
+    std::env::var("PORTCULLIS_DOCKER__NODE_IMAGE").unwrap_or_else(|_| "portcullis/node:1.34.4".to_owned())
+}
+
+/// One test's corner of the engine.
+pub struct Corner {
+    pub home: tempfile::TempDir,
+    instance: String,
+}
+
+impl Corner {
+    pub fn new(test: &str) -> Self {
+        busybox();
+        Corner { home: tempfile::tempdir().unwrap(), instance: format!("test-{test}-{}", std::process::id()) }
+    }
+
+    /// An adapter as a process of its own would have it: it shares nothing with another one.
+    pub fn docker(&self) -> Docker {
+        Docker::new(DockerSettings {
+            instance: self.instance.clone(),
+            host: None,
+            node_image: node_image(),
+            privileged: Privileged::Auto,
+            runtime: None,
+        })
+    }
+
+    /// Ids of what is left of this corner, as the command line sees it.
+    pub fn left(&self) -> Vec<String> {
+        let ours = format!("label=dev.portcullis.instance={}", self.instance);
+        let list = |kind| run("docker", &[kind, "ls", "-q", "--filter", &ours]);
+        let containers = run("docker", &["ps", "-aq", "--filter", &ours]);
+        let all = [containers, list("network"), list("volume")];
+        all.iter().flat_map(|ids| ids.lines()).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Corner {
+    fn drop(&mut self) {
+        let ours = format!("label=dev.portcullis.instance={}", self.instance);
+        for (list, remove) in [
+            (vec!["ps", "-aq"], vec!["rm", "-fv"]),
+            (vec!["network", "ls", "-q"], vec!["network", "rm"]),
+            (vec!["volume", "ls", "-q"], vec!["volume", "rm", "-f"]),
+        ] {
+            let found = run("docker", &[&list[..], &["--filter", &ours]].concat());
+            let ids: Vec<&str> = found.lines().collect();
+            if !ids.is_empty() {
+                run("docker", &[&remove[..], &ids].concat());
+            }
+        }
+    }
+}
+
+/// An execution of a shell script on the engine's default network.
+pub fn script(image: &str, text: &str) -> Execution {
+    let mut suite = values::suite();
+    suite.entry = Entry::Command(["/bin/sh", "-c", text].map(str::to_owned).into());
+    let now = Timestamp::now();
+    Execution {
+        attempt: AttemptId::new(now),
+        run: RunId::new(now),
+        cluster: ClusterId::new(now),
+        name: "script".parse().unwrap(),
+        image: image.to_owned(),
+        suite,
+        skips: vec!["slow|odd".to_owned()],
+        access: ClusterAccess { kubeconfig: "the kubeconfig\n".to_owned(), network: None },
+        workspace: None,
+        env: BTreeMap::new(),
+    }
+}
+
+pub async fn start(docker: &Docker, execution: &Execution) {
+    docker.ensure_started(execution).await.unwrap();
+}
+
+/// Waits until the container ended; gives its last observation.
+pub async fn ended(docker: &Docker, attempt: AttemptId) -> Observation {
+    until("the container ends", Duration::from_secs(300), async || {
+        let seen = docker.observe(attempt).await.unwrap();
+        (seen.state != ContainerState::Running).then_some(seen)
+    })
+    .await
+}
+
+/// Waits for a condition, looking ten times a second.
+pub async fn until<T>(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        look.tick().await;
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} until {what}");
+    }
+}
+
+/// Runs a command and gives what it printed.
+pub fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes the two images once per test process, from Debian's static busybox.
+fn busybox() {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let made =
+            "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp $d/etc; cp /bin/busybox $d/bin/
+            for a in $(/bin/busybox --list); do [ $a = busybox ] || ln -s busybox $d/bin/$a; done; chmod 1777 $d/tmp
+            echo root:x:0:0::/:/bin/sh > $d/etc/passwd
+            tar -C $d -c . | docker import -c 'ENV PATH=/bin' -c 'VOLUME /data' - portcullis-test/busybox:root
+            tar -C $d -c . | docker import -c 'ENV PATH=/bin' -c 'USER 65534' - portcullis-test/busybox:nobody";
+        run("sh", &["-c", made]);
+    });
+}
