@@ -14,7 +14,7 @@ use crate::domain::case::CaseOutcome;
 use crate::domain::gate::Gate;
 use crate::domain::ids::{AttemptId, RunId};
 use crate::domain::names::{RepoName, Sha, SuiteName};
-use crate::domain::run::{RunState, Trigger};
+use crate::domain::run::{CancelReason, RunState, Trigger};
 use crate::domain::status::StatusState;
 use crate::domain::verdict::Verdict;
 
@@ -28,6 +28,7 @@ pub struct RunLine {
     pub trigger: Trigger,
     pub actor: String,
     pub state: RunState,
+    pub cancel: Option<CancelReason>,
     pub verdict: Option<Verdict>,
     pub message: Option<String>,
     pub created_at: Timestamp,
@@ -104,7 +105,7 @@ pub struct Census {
     pub statuses_failing: u64,
 }
 
-const LINE: &str = "SELECT id, repo, pr, head, trigger_kind, actor, state, verdict, message, created_at, finished_at, \
+const LINE: &str = "SELECT id, repo, pr, head, trigger_kind, actor, state, cancel, verdict, message, created_at, finished_at, \
      CASE WHEN state <> 'finished' THEN gate END AS gate FROM runs WHERE 1 = 1";
 /// The literal list repeats the condition of the index `cases_notable`.
 const NOTABLE: &str = "SELECT class, name, outcome, tries, duration_ms, message FROM cases \
@@ -255,6 +256,7 @@ fn line(row: &impl Columns) -> Result<RunLine> {
         trigger: row.one_of("trigger_kind", "trigger")?,
         actor: row.text("actor")?,
         state: row.one_of("state", "run state")?,
+        cancel: row.one_of_opt("cancel", "reason to cancel")?,
         verdict: row.one_of_opt("verdict", "verdict")?,
         message: row.text_opt("message")?,
         created_at: row.time("created_at")?,

@@ -183,6 +183,7 @@ fn detail(view: &RunView, statuses: &[StatusLine], links: &Links) -> RunDetail {
         trigger: run.trigger,
         actor: run.actor.clone(),
         state: run.state,
+        cancel: run.cancel,
         verdict: run.verdict,
         message: run.message.clone(),
         created_at: run.created_at,

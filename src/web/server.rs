@@ -8,6 +8,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ use super::{Limits, Room, Web, body, health, inbox, metrics, router, signature};
 
 /// Bytes a connection buffers of what it reads ahead.
 const BUFFER: usize = 64 << 10;
+/// File descriptors kept for everything that is no connection: the store, logs, engines.
+const RESERVED_DESCRIPTORS: usize = 256;
 /// Before accepting again when the process has no file descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(200);
 
@@ -61,7 +64,7 @@ async fn accept(
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Arc::new(Semaphore::new(limits.connections.min(affordable_connections())));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -83,6 +86,15 @@ async fn accept(
             drop(place);
         });
     }
+}
+
+/// As many connections as there can be file descriptors. Many systems start programs with few and allow them more.
+fn affordable_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = setrlimit(Resource::Nofile, raised).map_or(limit.current, |()| limit.maximum);
+    let descriptors = current.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(1)
 }
 
 /// A client that went away again is no trouble; running out of descriptors passes when connections end.

@@ -121,6 +121,15 @@ impl Forge<'_> {
     }
 }
 
+/// A run's word; a cancelled one has its own.
+fn word(tone: Tone, cancel: Option<CancelReason>) -> &'static str {
+    match (cancel, tone) {
+        (None, _) => tone.word(),
+        (Some(_), Tone::Live | Tone::Waiting) => "stopping",
+        (Some(_), Tone::Success | Tone::Failure | Tone::Error) => "cancelled",
+    }
+}
+
 /// Who caused a run, and how.
 fn why(trigger: Trigger, actor: &str) -> String {
     match trigger {
@@ -139,6 +148,7 @@ pub(super) struct Chip {
 pub(super) struct Row {
     pub(super) id: String,
     pub(super) tone: Tone,
+    pub(super) word: &'static str,
     pub(super) repo: RepoName,
     pub(super) pr: Option<u64>,
     pub(super) head: String,
@@ -159,6 +169,7 @@ impl Row {
         Self {
             id: line.id.to_string(),
             tone,
+            word: word(tone, line.cancel),
             repo: line.repo.clone(),
             pr: line.pr,
             head: line.head.short().to_owned(),
@@ -203,11 +214,7 @@ impl Header {
         Self {
             id: run.id.to_string(),
             tone,
-            word: match run.cancel {
-                Some(_) if live => "stopping",
-                Some(CancelReason::Unlabelled | CancelReason::Superseded | CancelReason::Closed) => "cancelled",
-                None => tone.word(),
-            },
+            word: word(tone, run.cancel),
             repo: run.repo.clone(),
             pr: run.pr.map(|pr| (pr, forge.pull(&run.repo, pr))),
             head: commit(&run.head),
@@ -435,14 +442,16 @@ pub(super) struct Told {
     pub(super) tone: Tone,
     pub(super) state: &'static str,
     pub(super) description: String,
-    pub(super) note: Option<String>,
+    pub(super) note: Option<&'static str>,
 }
 
 impl Told {
     pub(super) fn new(line: &StatusLine) -> Self {
+        // The reason itself names addresses and accounts; it stands in the log.
         let note = match (line.published, &line.error) {
-            (_, Some(error)) => Some(format!("not taken: {error}")),
-            (false, None) => Some("about to be sent".to_owned()),
+            (true, Some(_)) => Some("the forge refused it"),
+            (false, Some(_)) => Some("not taken yet; it is sent again"),
+            (false, None) => Some("about to be sent"),
             (true, None) => None,
         };
         Self {

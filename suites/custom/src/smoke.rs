@@ -86,7 +86,12 @@ async fn core_dns_is_rolled_out(fixture: Fixture) -> SpecResult {
         })
     })
     .await?;
-    await_rollout::<Deployment>(client, "kube-system", &name, READY_LIMIT).await.map(drop)
+    let deployment: Deployment = await_rollout(client, "kube-system", &name, READY_LIMIT).await?;
+    // Scaled to nothing it would be rolled out, too.
+    match deployment.status.and_then(|status| status.available_replicas) {
+        Some(1..) => Ok(()),
+        Some(_) | None => Err(NotPassed::failed(format!("Deployment kube-system/{name} has no available replica"))),
+    }
 }
 
 async fn pod_log_reads_back(fixture: Fixture) -> SpecResult {
@@ -106,7 +111,8 @@ async fn service_name_resolves(fixture: Fixture) -> SpecResult {
     let service: Service = fixture.create(&namespace, service).await?;
     let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap_or_default();
     let name = format!("target.{namespace}.svc.cluster.local");
-    let ask = r#"for i in $(seq 40); do nslookup -type=a "$1" && exit 0; sleep 0.25; done; exit 1"#;
+    let ask = r#"end=$(($(date +%s) + 20))
+        until nslookup -type=a "$1"; do [ $(date +%s) -lt $end ] || exit 1; sleep 0.25; done"#;
     let log = pods::script(&fixture, &namespace, "lookup", ask, &[&name]).await?;
     let answer = pods::looked_up(&log);
     if answer.last() == Some(&address) {

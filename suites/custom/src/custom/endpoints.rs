@@ -91,9 +91,14 @@ async fn explain(fixture: &Fixture, endpoint: &Endpoint, answer: &str) -> String
     let Endpoint { url, namespace, service, file } = endpoint;
     let got = match status(answer) {
         Some(status) => format!("got {status}"),
-        None => answer.trim().rsplit("  ").next().unwrap_or_default().trim().to_owned(),
+        // What comes before is about connecting.
+        None => answer.rsplit("wget: ").next().unwrap_or_default().trim().to_owned(),
     };
-    let mut text = format!("{url}: expected 200, {got}\nService {namespace}/{service} is declared in {file}");
+    // The first line has to fit into a status.
+    let short = url.trim_start_matches("http://").replacen(".svc.cluster.local", "", 1);
+    let mut text = format!(
+        "{short}: expected 200, {got}\n{url} was asked from a pod\nService {namespace}/{service} is declared in {file}"
+    );
     let found = fixture.api::<Service>(namespace).get_opt(service).await.ok().flatten();
     match found.and_then(|service| service.spec) {
         None => text += "\nthere is no such Service in the cluster",
@@ -119,6 +124,7 @@ async fn explain(fixture: &Fixture, endpoint: &Endpoint, answer: &str) -> String
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::manifests;
     use super::*;
 
     fn endpoint(annotation: Value) -> Result<Option<Endpoint>, String> {
@@ -137,6 +143,19 @@ mod tests {
         let found = endpoint(json!("http://:80/health?full=1")).unwrap().unwrap();
         assert_eq!(found.url, "http://web.shop.svc.cluster.local:80/health?full=1");
         assert_eq!(endpoint(Value::Null), Ok(None));
+    }
+
+    #[test]
+    fn every_example_promises_one_endpoint() {
+        for example in ["ok", "broken", "crashloop", "flaky"] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/").to_owned() + example;
+            let declared = manifests::read(folder.as_ref()).unwrap().unwrap();
+            let kinds = |kind: &str| declared.iter().filter(|object| object.kind == kind).count();
+            assert_eq!((kinds("Deployment"), kinds("StatefulSet"), kinds("Service")), (1, 1, 2), "{example}");
+            let endpoints: Vec<_> = declared.iter().filter_map(|object| Endpoint::of(object).unwrap()).collect();
+            let urls: Vec<_> = endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect();
+            assert_eq!(urls, ["http://front.default.svc.cluster.local:80/cgi-bin/health"], "{example}");
+        }
     }
 
     #[test]

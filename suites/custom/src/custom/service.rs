@@ -25,7 +25,8 @@ pub(super) async fn answers_by_name(fixture: Fixture) -> SpecResult {
     let namespace = fixture.namespace().await?;
     let pods = serve(&fixture, &namespace, json!({ "ports": [{ "port": 80, "targetPort": 8080 }] })).await?;
     // Rules for a new Service reach a node a moment after its endpoints are known.
-    let get = r#"for i in $(seq 20); do wget -q -T 3 -O - "$1" && exit 0; sleep 0.5; done; exit 1"#;
+    let get = r#"end=$(($(date +%s) + 20))
+        until wget -q -T 3 -O - "$1"; do [ $(date +%s) -lt $end ] || exit 1; sleep 0.5; done"#;
     for (client, host) in [("short", APP.to_owned()), ("full", format!("{APP}.{namespace}.svc.cluster.local"))] {
         let url = format!("http://{host}/hostname");
         let answer = pods::script(&fixture, &namespace, client, get, &[&url]).await?;
@@ -44,9 +45,10 @@ pub(super) async fn headless_name_resolves(fixture: Fixture) -> SpecResult {
     let expected: BTreeSet<_> = pods.iter().filter_map(pod_ip).collect();
     let name = format!("{APP}.{namespace}.svc.cluster.local");
     // An answer with too few addresses may be cached for some seconds.
-    let ask = r#"for i in $(seq 60); do
-        answer=$(nslookup -type=a "$1") && [ "$(echo "$answer" | grep -c ^Name:)" -ge "$2" ] && break; sleep 0.5
-    done; echo "$answer""#;
+    let ask = r#"end=$(($(date +%s) + 40))
+        until answer=$(nslookup -type=a "$1") && [ "$(echo "$answer" | grep -c ^Name:)" -ge "$2" ]; do
+            [ $(date +%s) -lt $end ] || break; sleep 0.5
+        done; echo "$answer""#;
     let log = pods::script(&fixture, &namespace, "lookup", ask, &[&name, &expected.len().to_string()]).await?;
     let answer: BTreeSet<_> = pods::looked_up(&log).into_iter().collect();
     if answer == expected {

@@ -1,0 +1,11 @@
+//! The stand-in itself under test, over plain HTTP and through octocrab. One binary, so that it links once.
+
+mod apps;
+mod checks;
+mod contents;
+mod contract;
+mod faults;
+mod pulls;
+mod statuses;
+mod support;
+mod webhooks;
