@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use portcullis::adapters::kube::KubeApi;
 use portcullis::domain::cluster::ClusterPlan;
 use portcullis::domain::ids::{ClusterId, RunId};
+use portcullis::domain::progress::Progress;
+use portcullis::domain::suite::{Entry, Ginkgo};
 use portcullis::ports::{
-    Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, Kubernetes, KubernetesError, Manifest,
+    Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, ContainerState, Kubernetes, KubernetesError,
+    Manifest,
 };
 
-use crate::support::engine::{BUSYBOX, Corner, ended, run, script, start, until};
+use crate::support::engine::{BUSYBOX, Corner, collect, ended, follow, progress, run, script, start, until};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -75,6 +78,9 @@ spec:
       - {name: c, image: '127.0.0.1:9/nobody/nothing:1'}
 ";
 
+const SEES_THE_API: &str =
+    "grep -o 'https://.*' $KUBECONFIG; wget -q -O - --no-check-certificate $(grep -o 'https://.*' $KUBECONFIG)/readyz";
+
 async fn ready(provider: &impl ClusterProvider, kube: &KubeApi, spec: &ClusterSpec) -> ClusterAccess {
     let start = Instant::now();
     provider.ensure(spec).await.unwrap();
@@ -130,14 +136,12 @@ async fn a_whole_life(nodes: u8) {
     names_what_is_wrong(&kube, &access).await;
 
     // A suite reaches the API server by the node's name, from a container of its own.
-    let mut suite = script(
-        BUSYBOX,
-        "grep server: $KUBECONFIG; wget -q -O - --no-check-certificate $(grep -o 'https://.*' $KUBECONFIG)/readyz",
-    );
+    let mut suite = script(BUSYBOX, "");
+    suite.suite.entry = Entry::Command(["/bin/sh", "-ec", SEES_THE_API].map(str::to_owned).into());
     suite.cluster = spec.id;
     suite.access = docker.access(spec.id, Audience::Suite).await.unwrap().unwrap();
     start(&docker, &suite).await;
-    ended(&docker, suite.attempt).await;
+    assert_eq!(ended(&docker, suite.attempt).await.state, ContainerState::Exited { code: 0, oom_killed: false });
 
     // Another process adopts the cluster as it is; a node that dies is missed and its last words are told.
     let again = corner.docker();
@@ -197,6 +201,42 @@ async fn a_cluster_of_one_node_lives_and_leaves_nothing() {
 #[ignore = "needs Docker and the node image"]
 async fn a_cluster_of_two_nodes_lives_and_leaves_nothing() {
     a_whole_life(2).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker, the node image and the conformance image"]
+async fn upstream_specs_run_from_our_arguments() {
+    let corner = Corner::new("upstream");
+    let (docker, kube, spec) = (corner.docker(), KubeApi::default(), spec(1));
+    let access = ready(&docker, &kube, &spec).await;
+    let mut suite = script(&format!("registry.k8s.io/conformance:{}", kube.version(&access).await.unwrap()), "");
+    suite.cluster = spec.id;
+    suite.access = docker.access(spec.id, Audience::Suite).await.unwrap().unwrap();
+    suite.skips = vec!["should be consumable via the environment".to_owned()];
+    suite.suite.limits.memory_bytes = 2 << 30;
+    suite.suite.limits.pids = 1000;
+    suite.suite.entry = Entry::Ginkgo(Ginkgo {
+        focus: vec![r"\[sig-node\] ConfigMap .* \[NodeConformance\] \[Conformance\]".into(), "Lease lease API".into()],
+        skip: vec![r"\[Serial\]".into()],
+        label_filter: "Conformance".into(),
+        procs: 2,
+        extra_args: vec!["--allowed-not-ready-nodes=-1".into()],
+    });
+    start(&docker, &suite).await;
+    let log = corner.home.path().join("log");
+    follow(&docker, &suite, &log);
+    let seen = ended(&docker, suite.attempt).await;
+    let into = corner.home.path().join("results");
+    let problems = collect(&docker, &suite, &into).await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(seen.state, ContainerState::Exited { code: 0, oom_killed: false }, "{text}");
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(into.join("report.json").exists() && into.join("junit_01.xml").exists());
+    let counted = progress(&docker, &suite).await;
+    assert!(counted.total >= 2 && counted == Progress { completed: counted.total, ..counted }, "{counted:?}");
+    println!("{} specs ran, {} bytes of log", counted.total, text.len());
+    docker.destroy(spec.id).await.unwrap();
+    assert!(corner.left().is_empty());
 }
 
 #[tokio::test]

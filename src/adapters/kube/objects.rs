@@ -33,6 +33,12 @@ impl Object {
         }
     }
 
+    /// Whether this is the definition of a kind.
+    pub(super) fn defines(&self, kind: &GroupVersionKind) -> bool {
+        let spec = &self.object.data["spec"];
+        self.wave() == Wave::Definitions && spec["group"] == *kind.group && spec["names"]["kind"] == *kind.kind
+    }
+
     pub(super) fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
@@ -47,7 +53,7 @@ pub(super) fn objects(manifests: &[Manifest]) -> Result<Vec<Object>, KubernetesE
     let mut objects = Vec::new();
     for manifest in manifests {
         let path = manifest.path.display();
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&manifest.text)
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&manifest.text, reading())
             .map_err(|error| KubernetesError::Rejected(format!("{path}: {}", first_line(&error.to_string()))))?;
         for (number, document) in (1..).zip(documents) {
             flatten(&format!("{path}: document {number}"), &path.to_string(), document, &mut objects)?;
@@ -55,6 +61,15 @@ pub(super) fn objects(manifests: &[Manifest]) -> Result<Vec<Object>, KubernetesE
     }
     objects.sort_by_key(Object::wave);
     Ok(objects)
+}
+
+/// As kubectl reads: `defaultMode: 0644` is octal. Deep enough for the schemas of large definitions.
+fn reading() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: 160 },
+    }
 }
 
 fn flatten(place: &str, path: &str, document: Value, into: &mut Vec<Object>) -> Result<(), KubernetesError> {
@@ -124,14 +139,28 @@ mod tests {
     }
 
     #[test]
+    fn file_modes_are_octal_and_quoted_text_stays_text() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nmodes: [0644, '0644', 10, 0]\n";
+        let object = serde_json::to_value(&parse(text).unwrap()[0].object).unwrap();
+        assert_eq!(object["modes"], serde_json::json!([420, "0644", 10, 0]));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let refused = |text: &str| parse(text).unwrap_err();
-        assert_eq!(refused("kind: Pod\nmetadata: {name: x}"), "deploy/x.yaml: document 1: apiVersion or kind is missing");
+        assert_eq!(
+            refused("kind: Pod\nmetadata: {name: x}"),
+            "deploy/x.yaml: document 1: apiVersion or kind is missing"
+        );
         assert_eq!(refused("apiVersion: v1\nkind: Pod"), "deploy/x.yaml: document 1: Pod without metadata.name");
         assert_eq!(refused("[1, 2]"), "deploy/x.yaml: document 1: not a Kubernetes object");
         assert!(refused("a: [").starts_with("deploy/x.yaml: "));
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
-            + &(b'b'..=b'i').map(|c| format!("{0}: &{0} [*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1}]\n", c as char, (c - 1) as char)).collect::<String>();
+            + &(b'b'..=b'i')
+                .map(|c| {
+                    format!("{0}: &{0} [*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1},*{1}]\n", c as char, (c - 1) as char)
+                })
+                .collect::<String>();
         assert!(refused(&bomb).starts_with("deploy/x.yaml"));
     }
 }

@@ -98,7 +98,11 @@ async fn cluster_dns(client: &Client) -> Missing {
     let serves = |slice: &EndpointSlice| {
         slice.endpoints.iter().any(|endpoint| endpoint.conditions.as_ref().and_then(|c| c.ready) == Some(true))
     };
-    Ok(if slices.iter().any(serves) { vec![] } else { vec!["the cluster's DNS (kube-dns) has no ready endpoint".into()] })
+    Ok(if slices.iter().any(serves) {
+        vec![]
+    } else {
+        vec!["the cluster's DNS (kube-dns) has no ready endpoint".into()]
+    })
 }
 
 async fn default_storage(client: &Client) -> Missing {

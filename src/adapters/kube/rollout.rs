@@ -76,7 +76,13 @@ pub(super) fn stateful_set(found: &StatefulSet) -> Option<String> {
     // Pods of an `OnDelete` set are updated by whoever deletes them.
     let updated = if on_delete.as_deref() == Some("OnDelete") { Some(wanted) } else { status.updated_replicas };
     let observed = status.observed_generation >= found.metadata.generation;
-    lagging("StatefulSet", &found.name_any(), observed, wanted, [updated, status.ready_replicas, status.available_replicas])
+    lagging(
+        "StatefulSet",
+        &found.name_any(),
+        observed,
+        wanted,
+        [updated, status.ready_replicas, status.available_replicas],
+    )
 }
 
 pub(super) fn daemon_set(found: &DaemonSet) -> Option<String> {
@@ -173,7 +179,10 @@ pub(super) async fn pod_trouble(client: &Client, pod: &Pod) -> Option<String> {
     let unschedulable = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
     let reason = unschedulable.and_then(|condition| condition.message.clone());
     let phase = status.phase.clone().unwrap_or_else(|| "Unknown".into());
-    Some(joined(&format!("pod {name}: {}", if reason.is_some() { "not scheduled" } else { &phase }), &reason.unwrap_or_default()))
+    Some(joined(
+        &format!("pod {name}: {}", if reason.is_some() { "not scheduled" } else { &phase }),
+        &reason.unwrap_or_default(),
+    ))
 }
 
 fn joined(what: &str, detail: &str) -> String {

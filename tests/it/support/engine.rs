@@ -2,6 +2,7 @@
 //! second opinion. Everything a test made is removed when it ends, whatever happened.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
+use portcullis::domain::progress::Progress;
 use portcullis::domain::suite::Entry;
 use portcullis::ports::{ClusterAccess, ContainerState, Execution, Observation, SuiteExecutor};
 
@@ -95,6 +97,18 @@ pub fn script(image: &str, text: &str) -> Execution {
 
 pub async fn start(docker: &Docker, execution: &Execution) {
     docker.ensure_started(execution).await.unwrap();
+}
+
+pub fn follow(docker: &Docker, execution: &Execution, log: &Path) {
+    docker.follow(execution.attempt, log, 64 << 20);
+}
+
+pub async fn collect(docker: &Docker, execution: &Execution, into: &Path) -> Vec<String> {
+    docker.collect(execution.attempt, into, 64 << 20).await.unwrap()
+}
+
+pub async fn progress(docker: &Docker, execution: &Execution) -> Progress {
+    docker.observe(execution.attempt).await.unwrap().progress
 }
 
 /// Waits until the container ended; gives its last observation.
