@@ -12,12 +12,14 @@ use portcullis::ports::{
     Manifest,
 };
 
-use crate::support::engine::{BUSYBOX, Corner, collect, ended, follow, progress, run, script, start, until};
+use crate::support::engine::{
+    BUSYBOX, Corner, collect, ended, figure, follow, now, progress, run, script, start, until,
+};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
 fn spec(nodes: u8) -> ClusterSpec {
-    let now = jiff::Timestamp::now();
+    let now = now();
     let plan = ClusterPlan { image: None, nodes, server_args: vec![], ready_timeout_s: 300 };
     ClusterSpec { id: ClusterId::new(now), run: RunId::new(now), plan, expires_at: now }
 }
@@ -101,11 +103,11 @@ async fn ready(provider: &impl ClusterProvider, kube: &KubeApi, spec: &ClusterSp
         None
     })
     .await;
-    println!(
+    figure(&format!(
         "{} nodes: containers {made:.1?}, kubeconfig {reachable:.1?}, ready {:.1?}",
         spec.plan.nodes,
         start.elapsed()
-    );
+    ));
     access
 }
 
@@ -160,7 +162,7 @@ async fn a_whole_life(nodes: u8) {
     }
     let begin = Instant::now();
     again.destroy(spec.id).await.unwrap();
-    println!("{nodes} nodes: taken away in {:.1?}", begin.elapsed());
+    figure(&format!("{nodes} nodes: taken away in {:.1?}", begin.elapsed()));
     again.destroy(spec.id).await.unwrap();
     assert!(corner.left().is_empty());
     assert!(again.list().await.unwrap().is_empty());
@@ -234,7 +236,7 @@ async fn upstream_specs_run_from_our_arguments() {
     assert!(into.join("report.json").exists() && into.join("junit_01.xml").exists());
     let counted = progress(&docker, &suite).await;
     assert!(counted.total >= 2 && counted == Progress { completed: counted.total, ..counted }, "{counted:?}");
-    println!("{} specs ran, {} bytes of log", counted.total, text.len());
+    figure(&format!("{} specs ran, {} bytes of log", counted.total, text.len()));
     docker.destroy(spec.id).await.unwrap();
     assert!(corner.left().is_empty());
 }

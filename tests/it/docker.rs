@@ -9,7 +9,7 @@ use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
 use portcullis::domain::progress::Progress;
 use portcullis::ports::{ContainerState, ExecutorError, ProviderError, Stop, SuiteExecutor};
 
-use crate::support::engine::{BUSYBOX, Corner, NOBODY, ended, run, script, until};
+use crate::support::engine::{BUSYBOX, Corner, NOBODY, ended, figure, run, script, until};
 
 const MIB: u64 = 1 << 20;
 
@@ -168,7 +168,7 @@ async fn a_gigabyte_of_log_costs_what_is_allowed() {
         run("docker", &["ps", "-aq", "--filter", &format!("label=dev.portcullis.attempt={}", execution.attempt)]);
     assert_eq!(ended(&docker, execution.attempt).await.state, ContainerState::Exited { code: 0, oom_killed: false });
     let problems = docker.collect(execution.attempt, &corner.home.path().join("results"), MIB).await.unwrap();
-    println!("1 GiB of log took {:.1?}", start.elapsed());
+    figure(&format!("1 GiB of log took {:.1?}", start.elapsed()));
     assert!(problems.is_empty(), "{problems:?}");
     let stored = fs::read_to_string(&log).unwrap();
     assert!(stored.len() as u64 <= MIB + 200, "{} bytes", stored.len());

@@ -22,6 +22,7 @@ pub const BUSYBOX: &str = "portcullis-test/busybox:root";
 pub const NOBODY: &str = "portcullis-test/busybox:nobody";
 
 /// The node image of the cluster tests.
+#[expect(clippy::disallowed_methods, reason = "the test command names it, and no configuration is read here")]
 pub fn node_image() -> String {
     std::env::var("PORTCULLIS_DOCKER__NODE_IMAGE").unwrap_or_else(|_| "portcullis/node:1.34.4".to_owned())
 }
@@ -76,11 +77,23 @@ impl Drop for Corner {
     }
 }
 
+/// The time, for ids that no other test process has.
+#[expect(clippy::disallowed_methods, reason = "nothing under test depends on it")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A figure for whoever reads the test's output.
+#[expect(clippy::print_stdout, reason = "the test harness shows it when asked to")]
+pub fn figure(text: &str) {
+    println!("{text}");
+}
+
 /// An execution of a shell script on the engine's default network.
 pub fn script(image: &str, text: &str) -> Execution {
     let mut suite = values::suite();
     suite.entry = Entry::Command(["/bin/sh", "-c", text].map(str::to_owned).into());
-    let now = Timestamp::now();
+    let now = now();
     Execution {
         attempt: AttemptId::new(now),
         run: RunId::new(now),
