@@ -201,14 +201,20 @@ async fn a_gigabyte_of_report_costs_what_is_allowed() {
 
     let mut limited = script(
         BUSYBOX,
-        "dd if=/dev/zero of=/results/huge bs=1M count=1024; echo rc $?; dd if=/dev/zero of=/data/v bs=1M count=400",
+        "dd if=/dev/zero of=/results/huge bs=1M count=1024; echo rc $?; dd if=/dev/zero of=/data/v bs=1M count=400; sleep 60",
     );
     limited.suite.limits.disk_bytes = 32 * MIB;
     limited.suite.limits.memory_bytes = 64 * MIB;
     docker.ensure_started(&limited).await.unwrap();
-    ended(&docker, limited.attempt).await;
-    let written = docker.observe(limited.attempt).await.unwrap().disk_bytes.unwrap();
-    assert!((16 * MIB..=40 * MIB).contains(&written), "{written} bytes on disk");
+    docker.follow(limited.attempt, &corner.home.path().join("log"), MIB);
+    let written = until("the disk is measured", Duration::from_secs(60), async || {
+        docker.observe(limited.attempt).await.unwrap().disk_bytes.filter(|bytes| *bytes > 16 * MIB)
+    })
+    .await;
+    assert!(written <= 40 * MIB, "{written} bytes on disk");
+    let label = format!("label=dev.portcullis.attempt={}", limited.attempt);
+    let container = run("docker", &["ps", "-aq", "--filter", &label]);
+    assert_eq!(run("docker", &["inspect", "-f", "{{len .Mounts}}", container.trim()]).trim(), "0", "no volume on disk");
 }
 
 #[tokio::test]
@@ -258,6 +264,32 @@ async fn what_cannot_be_run_is_refused_in_words_that_help() {
         docker.remove(attempt).await.unwrap();
     }
     assert!(corner.left().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn a_long_pull_holds_nobody_up_and_its_end_is_told() {
+    let corner = Corner::new("pull");
+    let docker = corner.docker();
+    // A registry that takes connections and never says a word.
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("127.0.0.1:{}/nobody/slow:1", registry.local_addr().unwrap().port());
+    let execution = script(&image, "true");
+    let start = Instant::now();
+    let error = docker.ensure_started(&execution).await.unwrap_err();
+    assert!(matches!(&error, ExecutorError::Failed { what, .. } if what.contains(&image)), "{error:?}");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    drop(registry);
+    let why = until("the failure is told", Duration::from_secs(120), async || {
+        match docker.ensure_started(&execution).await {
+            Err(ExecutorError::Refused(why)) => Some(why),
+            Err(ExecutorError::Failed { .. }) => None,
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+    assert!(why.starts_with(&format!("image {image} cannot be pulled: ")), "{why}");
+    docker.close().await;
 }
 
 #[tokio::test]

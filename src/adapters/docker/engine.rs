@@ -10,10 +10,12 @@ use tokio::sync::OnceCell;
 
 use super::DockerSettings;
 use super::error::EngineError;
+use super::image::Pulls;
 use super::limits;
 
 pub(super) struct Engine {
     pub(super) settings: DockerSettings,
+    pub(super) pulls: Pulls,
     connection: OnceCell<Connection>,
 }
 
@@ -24,7 +26,7 @@ struct Connection {
 
 impl Engine {
     pub(super) fn new(settings: DockerSettings) -> Self {
-        Engine { settings, connection: OnceCell::new() }
+        Engine { settings, pulls: Pulls::default(), connection: OnceCell::new() }
     }
 
     /// The API. Each call opens a socket of its own, so that an engine that was restarted needs no new connection.

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptionsBuilder, KillContainerOptionsBuilder,
-};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder};
 
 use super::engine::bounded;
 use super::error::EngineError;
@@ -43,12 +41,8 @@ impl SuiteExecutor for Docker {
             Some(watched) => watched.progress().await,
             None => (Progress::default(), Duration::ZERO),
         };
-        let known_disk = watched.as_ref().and_then(|watched| watched.fresh_disk());
-        let (state, measured) = self.inspect(attempt, known_disk.is_none()).await?;
-        if let (Some(watched), Some(bytes)) = (watched, measured) {
-            watched.note_disk(bytes);
-        }
-        Ok(Observation { state, progress, silent_for, disk_bytes: measured.or(known_disk) })
+        let disk_bytes = watched.and_then(|watched| watched.disk());
+        Ok(Observation { state: self.state(attempt).await?, progress, silent_for, disk_bytes })
     }
 
     async fn collect(&self, attempt: AttemptId, into: &Path, max_bytes: u64) -> Result<Vec<String>, ExecutorError> {
@@ -106,25 +100,21 @@ impl Docker {
         Ok(bounded(format!("creating container {name}"), limits::START, call).await?.id)
     }
 
-    /// What the attempt's container does, and the bytes on its own disk where asked for.
-    async fn inspect(&self, attempt: AttemptId, with_size: bool) -> Result<(ContainerState, Option<u64>), EngineError> {
-        let Some(found) = self.engine.attempt(attempt).await? else { return Ok((ContainerState::Lost, None)) };
-        let options = InspectContainerOptionsBuilder::new().size(with_size).build();
-        let call = self.engine.api().await?.inspect_container(&found.id, Some(options));
-        let inspected = match bounded("looking at a container", limits::CALL, call).await {
-            Err(error) if error.is_missing() => return Ok((ContainerState::Lost, None)),
-            other => other?,
-        };
-        let end = inspected.state.unwrap_or_default();
-        let state = match found.phase {
-            Phase::Running => ContainerState::Running,
-            Phase::Ended => ContainerState::Exited {
-                code: end.exit_code.unwrap_or(-1),
-                oom_killed: end.oom_killed.unwrap_or(false),
-            },
+    async fn state(&self, attempt: AttemptId) -> Result<ContainerState, EngineError> {
+        let Some(found) = self.engine.attempt(attempt).await? else { return Ok(ContainerState::Lost) };
+        match found.phase {
+            Phase::Running => Ok(ContainerState::Running),
             // Never started, or half removed: there is no run of it to speak of.
-            Phase::Created | Phase::Removing => ContainerState::Lost,
-        };
-        Ok((state, inspected.size_rw.and_then(|bytes| u64::try_from(bytes).ok())))
+            Phase::Created | Phase::Removing => Ok(ContainerState::Lost),
+            Phase::Ended => {
+                let call = self.engine.api().await?.inspect_container(&found.id, None::<InspectContainerOptions>);
+                let end = match bounded("looking at a container", limits::CALL, call).await {
+                    Err(error) if error.is_missing() => return Ok(ContainerState::Lost),
+                    other => other?.state.unwrap_or_default(),
+                };
+                let (code, oom_killed) = (end.exit_code.unwrap_or(-1), end.oom_killed.unwrap_or(false));
+                Ok(ContainerState::Exited { code, oom_killed })
+            }
+        }
     }
 }

@@ -46,7 +46,7 @@ struct Seen {
     progress: Progress,
     last_line: Instant,
     is_complete: bool,
-    disk: Option<(Instant, u64)>,
+    disk: Option<u64>,
 }
 
 impl Followers {
@@ -65,6 +65,8 @@ impl Followers {
         }
         let watched = Arc::new(Watched::new(self.stop.child_token()));
         all.insert(attempt, Arc::clone(&watched));
+        let (measured, measuring) = (Arc::clone(&watched), Arc::clone(engine));
+        self.tasks.spawn(async move { measured.measure(attempt, &measuring).await });
         let (log, engine) = (log.to_owned(), Arc::clone(engine));
         self.tasks.spawn(async move {
             let over = watched.over.clone().drop_guard();
@@ -112,19 +114,37 @@ impl Watched {
         (seen.progress, seen.last_line.elapsed())
     }
 
-    /// The container's disk as last measured, unless that is too long ago.
-    pub(super) fn fresh_disk(&self) -> Option<u64> {
-        self.locked().disk.filter(|(when, _)| when.elapsed() < limits::DISK_EVERY).map(|(_, bytes)| bytes)
-    }
-
-    pub(super) fn note_disk(&self, bytes: u64) {
-        self.locked().disk = Some((Instant::now(), bytes));
+    /// The container's disk as last measured.
+    pub(super) fn disk(&self) -> Option<u64> {
+        self.locked().disk
     }
 
     /// Waits until nothing more will be written. Says whether the log's end was reached.
     pub(super) async fn wait(&self, limit: Duration) -> bool {
         let ended = tokio::time::timeout(limit, self.over.cancelled()).await.is_ok();
         ended && self.is_complete()
+    }
+
+    /// Measures the container's disk again and again until the follower is over.
+    async fn measure(&self, attempt: AttemptId, engine: &Engine) {
+        let mut pause = limits::DISK_AT_LEAST;
+        loop {
+            // A time-out on something that ends anyway: nothing here sleeps for its own sake.
+            let pausing = tokio::time::timeout(pause, self.over.cancelled());
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                over = pausing => if over.is_ok() { return },
+            }
+            let start = Instant::now();
+            match engine.disk(attempt).await {
+                Ok(Some(bytes)) => self.locked().disk = Some(bytes),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(attempt.id = %attempt, ?error, "a container's disk could not be measured")
+                }
+            }
+            pause = (start.elapsed() * limits::DISK_FACTOR).clamp(limits::DISK_AT_LEAST, limits::DISK_AT_MOST);
+        }
     }
 
     fn is_complete(&self) -> bool {
@@ -184,8 +204,10 @@ impl Watched {
             for piece in batch {
                 let Ok(piece) = piece else { return Ok(Read::Broken) };
                 let (output, bytes) = unwrapped(&piece);
-                if let Some(line) = lines.push(output, bytes) {
-                    self.take(&line, log);
+                match lines.push(output, bytes) {
+                    Some(line) => self.take(&line, log),
+                    // Part of a long line: not yet stored, but no silence.
+                    None => self.locked().last_line = Instant::now(),
                 }
             }
             log.flush().await?;

@@ -13,6 +13,8 @@ pub(super) const START: Duration = Duration::from_secs(120);
 /// Removing a container that is killed on the way, with its volumes.
 pub(super) const REMOVE: Duration = Duration::from_secs(120);
 pub(super) const PULL: Duration = Duration::from_secs(600);
+/// What whoever needs an image waits before going on without it; most refusals are known by then.
+pub(super) const PULL_PATIENCE: Duration = Duration::from_secs(2);
 /// Putting a workspace in.
 pub(super) const UPLOAD: Duration = Duration::from_secs(300);
 /// Copying results out.
@@ -25,8 +27,12 @@ pub(super) const LOG_LOAD: Duration = Duration::from_secs(5);
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 /// How often a network in use is tried: the engine lets go of endpoints shortly after their containers.
 pub(super) const NETWORK_TRIES: usize = 10;
-/// Asking for a container's size makes the engine walk its files.
-pub(super) const DISK_EVERY: Duration = Duration::from_secs(10);
+/// Measuring a container's disk makes the engine walk its files: it is done in the background, and in proportion to what it costs.
+pub(super) const DISK: Duration = Duration::from_secs(120);
+pub(super) const DISK_AT_LEAST: Duration = Duration::from_secs(2);
+pub(super) const DISK_AT_MOST: Duration = Duration::from_secs(60);
+/// Time between two measurements as a multiple of what one took.
+pub(super) const DISK_FACTOR: u32 = 10;
 
 /// The engine keeps this much of a container's log, twice: once the live file, once the one before.
 pub(super) const SUITE_LOG_FILE: &str = "64m";

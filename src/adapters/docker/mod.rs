@@ -40,9 +40,10 @@ impl Docker {
         Docker { engine: Arc::new(Engine::new(settings)), privilege, followers: Followers::default() }
     }
 
-    /// Ends the log followers and waits until what they read is written. Their containers run on and are taken up again by the next process.
+    /// Ends pulls and log followers and waits until what they read is written. Their containers run on and are taken up again by the next process.
     pub async fn close(&self) {
         self.followers.close().await;
+        self.engine.pulls.close().await;
     }
 }
 

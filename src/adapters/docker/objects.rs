@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    InspectContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 
 use super::engine::{Engine, bounded};
@@ -67,6 +67,15 @@ impl Engine {
     /// The container of an attempt.
     pub(super) async fn attempt(&self, attempt: AttemptId) -> Result<Option<Found>, EngineError> {
         Ok(self.containers(&[(labels::ATTEMPT, &attempt.to_string())]).await?.into_iter().next())
+    }
+
+    /// Bytes on the own disk of an attempt's container. The engine walks all its files for it.
+    pub(super) async fn disk(&self, attempt: AttemptId) -> Result<Option<u64>, EngineError> {
+        let Some(found) = self.attempt(attempt).await? else { return Ok(None) };
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let call = self.api().await?.inspect_container(&found.id, Some(options));
+        let inspected = bounded("measuring a container's disk", limits::DISK, call).await?;
+        Ok(inspected.size_rw.and_then(|bytes| u64::try_from(bytes).ok()))
     }
 
     /// Our networks with all these labels, as (id, labels), the oldest first.
