@@ -39,8 +39,8 @@ CREATE TABLE runs (
     admitted_at  INTEGER,
     finished_at  INTEGER
 ) STRICT;
--- The same trigger twice within a run's life is one run.
-CREATE UNIQUE INDEX runs_once ON runs (repo, pr, head, trigger_kind) WHERE state <> 'finished';
+-- Whatever asks for it, and however often: one commit of a pull request has one live run.
+CREATE UNIQUE INDEX runs_once ON runs (repo, pr, head) WHERE state <> 'finished' AND cancel IS NULL;
 CREATE INDEX runs_open ON runs (id) WHERE state <> 'finished';
 -- Lists go back in time by id, whatever they are filtered by.
 CREATE INDEX runs_by_repo ON runs (repo, id);

@@ -54,7 +54,8 @@ impl Checkout {
     /// A folder is a repository; a file stands in its repository's `.github`, or beside its skip list.
     fn at(place: &Path) -> Self {
         if place.is_dir() {
-            return Self { root: place.to_owned(), gate: place.join(GATE_PATH) };
+            let root = place.strip_prefix(".").unwrap_or(place);
+            return Self { root: root.to_owned(), gate: root.join(GATE_PATH) };
         }
         let folder = place.parent().unwrap_or(Path::new(""));
         let root = if folder.ends_with(".github") { folder.parent().unwrap_or(folder) } else { folder };

@@ -3,6 +3,7 @@
 mod check;
 mod log;
 mod out;
+mod report;
 mod schema;
 mod suites;
 
@@ -27,6 +28,8 @@ enum Command {
     Serve(ServeArgs),
     /// Check configuration files and say what is wrong, as file:line:column.
     Check(check::Args),
+    /// Read result files or folders just as the service does and say what it makes of them.
+    Report(report::ReportArgs),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Args),
     /// List the built-in suites.
@@ -51,6 +54,7 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve(&args),
             Command::Check(args) => check::run(&args),
+            Command::Report(args) => report(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Suites(args) => suites::run(&args),
             Command::Completions { shell } => completions(shell),
@@ -71,6 +75,17 @@ fn serve(args: &ServeArgs) -> ExitCode {
         Err(error) => {
             out::problem(&format!("{error:#}"));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// 0, 1 or 2 as the verdict is success, failure or error.
+fn report(args: &report::ReportArgs) -> ExitCode {
+    match report::run(args, &mut std::io::stdout().lock()) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            out::problem(&format!("cannot write the result: {error}"));
+            ExitCode::from(2)
         }
     }
 }

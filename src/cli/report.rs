@@ -17,7 +17,7 @@ const SHOWN: usize = 50;
 
 /// Arguments of `portcullis report`.
 #[derive(Debug, clap::Args)]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// Result files, or folders that are searched for them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -33,7 +33,7 @@ pub struct ReportArgs {
 ///
 /// # Errors
 /// Those of the output.
-pub fn run(args: &ReportArgs, out: &mut impl Write) -> io::Result<u8> {
+pub(super) fn run(args: &ReportArgs, out: &mut impl Write) -> io::Result<u8> {
     let report = read_paths(&args.paths, &Limits::default());
     let exit = args.exit_code.map_or(Exit::Unknown, Exit::Code);
     let evidence = Evidence { exit, digest: report.digest(), announced: None, took_ms: None };

@@ -50,7 +50,8 @@ impl Builtins {
 
 fn read(name: &str, text: &str) -> Builtin {
     let path = format!("suites/{name}/suite.yaml");
-    let file: SuiteFile = yaml::read(&path, text).expect("the embedded suites can be read: every one is read by a test");
+    let file: SuiteFile =
+        yaml::read(&path, text).expect("the embedded suites can be read: every one is read by a test");
     let description = file.description.as_deref().cloned().unwrap_or_default();
     let suite = resolve_builtin(&path, file).expect("the embedded suites are complete: every one is read by a test");
     Builtin { description, suite }

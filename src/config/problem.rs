@@ -97,13 +97,18 @@ impl<'a> Problems<'a> {
         self.found.extend(problems);
     }
 
-    /// The value, if nothing was wrong; otherwise everything that was, from top to bottom.
+    /// The value, if nothing was wrong; otherwise what was, from top to bottom, as much of it as anybody reads.
     pub(super) fn finish<T>(mut self, value: T) -> Result<T, Vec<ConfigError>> {
+        const MOST: usize = 100;
         if self.found.is_empty() {
             return Ok(value);
         }
         let own = self.file;
         self.found.sort_by_key(|problem| (problem.file != own, problem.line, problem.column));
+        if self.found.len() > MOST {
+            let more = self.found.split_off(MOST).len();
+            self.found.push(ConfigError::whole(own, format!("and {more} more problems")));
+        }
         Err(self.found)
     }
 }
@@ -118,12 +123,15 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// The known word that is most like the given one, for "did you mean". Words that have little in common are no help.
+/// The known word that is most like the given one, for "did you mean". A word of which more than a third is different is no help.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const ALIKE: f64 = 0.8;
-    let word: String = word.chars().take(100).collect();
-    let scored = known.into_iter().map(|candidate| (strsim::jaro_winkler(&word, candidate), candidate));
-    scored.filter(|(score, _)| *score >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+    const LONGEST: usize = 100;
+    if word.len() > LONGEST {
+        return None;
+    }
+    let near = known.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    let near = near.filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
 /// `; did you mean …?` or nothing.
@@ -152,6 +160,7 @@ mod tests {
     #[test]
     fn only_a_near_match_is_suggested() {
         assert_eq!(nearest("conformence", ["smoke", "conformance"]), Some("conformance"));
+        assert_eq!(nearest("costum", ["smoke", "custom"]), Some("custom"));
         assert_eq!(nearest("zzz", ["smoke", "conformance"]), None);
     }
 }

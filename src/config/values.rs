@@ -55,23 +55,31 @@ pub(super) fn cpu_millis(text: &str) -> Result<u64, String> {
 /// A plain decimal number times a factor, at least 1 and exact to the bit below 2^53.
 fn scaled(number: &str, factor: f64) -> Option<u64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.') && number.starts_with(|c: char| c.is_ascii_digit());
+    let plain =
+        number.bytes().all(|b| b.is_ascii_digit() || b == b'.') && number.starts_with(|c: char| c.is_ascii_digit());
     let product = plain.then(|| number.parse::<f64>().ok())?? * factor;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and below 2^53, as just checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive and below 2^53, as just checked"
+    )]
     (1.0..EXACT).contains(&product).then_some(product as u64)
 }
 
 /// A regular expression that compiles and does not match everything.
 pub(super) fn pattern(text: &str) -> Result<String, String> {
     const LONGEST: usize = 8 * 1024;
-    const COMPILED: usize = 1024 * 1024;
+    const COMPILED: usize = 256 * 1024;
     if text.len() > LONGEST {
         return Err(format!("a pattern of {} bytes is too long; the limit is {LONGEST}", text.len()));
     }
     let compiled = RegexBuilder::new(text).size_limit(COMPILED).build();
     let regex = compiled.map_err(|error| format!("{} is not a regular expression: {}", quoted(text), cause(&error)))?;
     if regex.is_match("") {
-        return Err(format!("the pattern {} matches every spec: it is empty or has an empty alternative", quoted(text)));
+        return Err(format!(
+            "the pattern {} matches every spec: it is empty or has an empty alternative",
+            quoted(text)
+        ));
     }
     Ok(text.to_owned())
 }
@@ -167,8 +175,14 @@ mod tests {
 
     #[test]
     fn images_carry_no_options_and_no_spaces() {
-        assert_eq!(image("registry.k8s.io/conformance:{version}").as_deref(), Ok("registry.k8s.io/conformance:{version}"));
-        assert_eq!(image("portcullis/suite:{release}").unwrap(), format!("portcullis/suite:{}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(
+            image("registry.k8s.io/conformance:{version}").as_deref(),
+            Ok("registry.k8s.io/conformance:{version}")
+        );
+        assert_eq!(
+            image("portcullis/suite:{release}").unwrap(),
+            format!("portcullis/suite:{}", env!("CARGO_PKG_VERSION"))
+        );
         for bad in ["", "--privileged", "a b", "a{x}", "a//b", "é"] {
             assert!(image(bad).is_err(), "{bad}");
         }

@@ -124,11 +124,6 @@ impl Fold {
         self.settled.max(self.current)
     }
 
-    /// The lane of the last try.
-    pub fn lane(&self) -> u32 {
-        self.lane
-    }
-
     /// The outcome when `later` is a second attempt that followed this one, whatever the lanes.
     pub fn followed_by(self, later: Fold) -> Fold {
         let outcome = match (self.outcome(), later.outcome()) {

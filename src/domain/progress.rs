@@ -29,11 +29,13 @@ impl Progress {
     }
 }
 
-/// `Will run 15 of 5667 specs` (both generations) or `Will run 12 specs` (ours).
+/// `Will run 15 of 5667 specs` (both generations) or `plan 12 to run, 3 skipped` (ours).
 fn announced(line: &str) -> Option<u64> {
-    let rest = line.trim_start().strip_prefix("Will run ")?;
-    let (count, rest) = rest.split_once(' ')?;
-    (rest.starts_with("of ") || rest.starts_with("specs")).then(|| count.parse().ok()).flatten()
+    let shapes = [("Will run ", "of "), ("Will run ", "specs"), ("plan ", "to run")];
+    shapes.into_iter().find_map(|(head, tail)| {
+        let (count, rest) = line.strip_prefix(head)?.split_once(' ')?;
+        rest.starts_with(tail).then(|| count.parse().ok())?
+    })
 }
 
 /// Ginkgo v2 `• [FAILED] …` and kin, v1 `• Failure [..]`, ours `FAIL name`.
@@ -72,6 +74,12 @@ mod tests {
         assert_eq!(v2, Progress { total: 4, completed: 3, failed: 1 });
         let v1 = fold(&["Will run 3 of 5667 specs", "•{\"msg\":\"PASSED x\"}", "• Failure [0.000 seconds]", "•! Panic [x]"]);
         assert_eq!(v1, Progress { total: 3, completed: 3, failed: 2 });
+    }
+
+    #[test]
+    fn our_own_suites_are_counted() {
+        let ours = fold(&["plan 3 to run, 1 skipped", "run   a", "ok    a 1.2s", "again b", "ok    b 2s", "FAIL  c 1s"]);
+        assert_eq!(ours, Progress { total: 3, completed: 3, failed: 1 });
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, Read};
 
+const BUFFER: usize = 64 * 1024;
 /// Bytes of one run of text, one attribute value, one CDATA section or one comment that are let through.
 pub(super) const RUN: usize = 64 * 1024;
 /// Bytes of one tag, long values already cut.
@@ -14,9 +15,12 @@ const DOCTYPE: usize = 64 * 1024;
 pub(super) struct Bounded<R> {
     inner: R,
     lexer: Lexer,
-    /// Bytes at the front of the inner buffer that were looked at and may be handed out.
+    /// Bytes from the inner reader: handed out up to `at`, looked at up to `checked`, filled up to `end`.
+    buffer: Vec<u8>,
+    at: usize,
     checked: usize,
-    /// What happens to the bytes behind those: this many go,
+    end: usize,
+    /// What happens at `checked`: this many bytes go,
     drop: usize,
     /// and this takes their place: the end of a section whose tail was dropped.
     inject: &'static [u8],
@@ -72,21 +76,30 @@ enum Step {
     Close(usize, &'static [u8]),
 }
 
-impl<R: BufRead> Bounded<R> {
+impl<R: Read> Bounded<R> {
     pub(super) fn new(inner: R) -> Self {
-        let lexer = Lexer { place: Place::Text, run: 0, tag: 0 };
-        Self { inner, lexer, checked: 0, drop: 0, inject: b"" }
+        Self::with_capacity(BUFFER, inner)
     }
 
-    /// Looks at everything the inner buffer holds, up to the first bytes that must go. False at the end of input.
+    fn with_capacity(capacity: usize, inner: R) -> Self {
+        let lexer = Lexer { place: Place::Text, run: 0, tag: 0 };
+        Self { inner, lexer, buffer: vec![0; capacity], at: 0, checked: 0, end: 0, drop: 0, inject: b"" }
+    }
+
+    /// Looks at what is in the buffer, up to the first bytes that must go; reads more when all was handed out.
+    /// False at the end of input.
     fn look(&mut self) -> io::Result<bool> {
-        self.inner.consume(std::mem::take(&mut self.drop));
-        let buffer = self.inner.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(false);
+        self.checked += std::mem::take(&mut self.drop);
+        self.at = self.checked;
+        if self.at == self.end {
+            self.end = self.inner.read(&mut self.buffer)?;
+            (self.at, self.checked) = (0, 0);
+            if self.end == 0 {
+                return Ok(false);
+            }
         }
-        while self.checked < buffer.len() {
-            match self.lexer.step(&buffer[self.checked..])? {
+        while self.checked < self.end {
+            match self.lexer.step(&self.buffer[self.checked..self.end])? {
                 Step::Pass(length) => self.checked += length,
                 Step::Drop(length) => {
                     self.drop = length;
@@ -257,32 +270,26 @@ fn refuse(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-impl<R: BufRead> BufRead for Bounded<R> {
+impl<R: Read> BufRead for Bounded<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.checked == 0 && self.inject.is_empty() {
+        while self.at == self.checked && self.inject.is_empty() {
             if !self.look()? {
                 return Ok(&[]);
             }
         }
-        if self.checked == 0 {
-            return Ok(self.inject);
-        }
-        let buffer = self.inner.fill_buf()?;
-        Ok(&buffer[..self.checked.min(buffer.len())])
+        Ok(if self.at < self.checked { &self.buffer[self.at..self.checked] } else { self.inject })
     }
 
     fn consume(&mut self, amount: usize) {
-        if self.checked == 0 {
-            self.inject = &self.inject[amount.min(self.inject.len())..];
+        if self.at < self.checked {
+            self.at = (self.at + amount).min(self.checked);
         } else {
-            let amount = amount.min(self.checked);
-            self.checked -= amount;
-            self.inner.consume(amount);
+            self.inject = &self.inject[amount.min(self.inject.len())..];
         }
     }
 }
 
-impl<R: BufRead> Read for Bounded<R> {
+impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let available = self.fill_buf()?;
         let amount = available.len().min(into.len());
@@ -291,3 +298,7 @@ impl<R: BufRead> Read for Bounded<R> {
         Ok(amount)
     }
 }
+
+#[cfg(test)]
+#[path = "bounded_tests.rs"]
+mod tests;

@@ -1,9 +1,8 @@
 //! Gathers what readers see into one `Report`: folds tries of a case, keeps rows for what people ask about, counts the rest.
 //! Holds every limit on memory; must not know a file format.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::time::Duration;
 
 use crate::domain::case::{Case, CaseId, Fold, Try, TryStatus};
@@ -28,15 +27,16 @@ const EVENTS: usize = 100;
 const PROBLEMS: usize = 100;
 
 /// What identifies a case, as a reader saw it.
-#[derive(Debug, Clone, Copy, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Sighting<'a> {
     pub(super) suite: &'a str,
     pub(super) class: &'a str,
     pub(super) name: &'a str,
     /// Whatever else tells cases of the same names apart: a source file, a second host.
-    pub(super) apart: &'a str,
-    /// The format lists every case once, retries and all: the same name again in one lane is another case.
-    pub(super) unique: bool,
+    pub(super) apart: [&'a str; 2],
+    /// Formats that list every case once, retries and all, number their suites here: the same name again in one
+    /// suite is another case then. 0 for all others.
+    pub(super) listed_once_in: u32,
 }
 
 /// One try as a reader saw it.
@@ -51,9 +51,12 @@ pub(super) struct Seen<'a> {
 /// Where the result is put together.
 pub(super) struct Collector {
     report: Report,
-    index: HashMap<u64, Slot>,
+    index: HashMap<u64, Slot, BuildHasherDefault<Hashed>>,
     hasher: RandomState,
+    /// Where each row was last seen, see `Sighting::listed_once_in`.
+    row_seen_in: Vec<u32>,
     lanes: u32,
+    took: Duration,
     message_bytes: usize,
     /// Suites (name, seed) that a complete Ginkgo JSON report has told about already: their JUnit says less.
     told: HashSet<(String, String)>,
@@ -62,17 +65,37 @@ pub(super) struct Collector {
 #[derive(Debug, Clone, Copy)]
 enum Slot {
     Row(u32),
-    /// Only counted so far.
-    Light(Fold),
+    /// Only counted so far; with where it was last seen.
+    Light(Fold, u32),
+}
+
+/// Keys of the index are keyed hashes already; hashing them again would only cost time.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Collector {
     pub(super) fn new() -> Self {
         Self {
             report: Report::default(),
-            index: HashMap::new(),
+            index: HashMap::default(),
             hasher: RandomState::new(),
+            row_seen_in: Vec::new(),
             lanes: 0,
+            took: Duration::ZERO,
             message_bytes: 0,
             told: HashSet::new(),
         }
@@ -89,71 +112,69 @@ impl Collector {
         let Some(first) = tries.first() else {
             return;
         };
-        let hash = self.identity(who, lane);
+        let hash = self.identity(who);
         let full = self.index.len() >= CASES;
-        let slot = match self.index.entry(hash) {
-            Entry::Occupied(slot) => *slot.into_mut(),
-            Entry::Vacant(_) if full => return self.too_many(),
-            Entry::Vacant(free) => {
-                let slot = Slot::Light(Fold::of(first.status, lane));
-                let fold = Self::folded(slot, &tries[1..], lane);
-                free.insert(Slot::Light(fold));
-                return self.place(hash, who, lane, tries, fold, noteworthy);
+        match self.index.get_mut(&hash) {
+            None if full => self.too_many(),
+            None => {
+                let mut fold = Fold::of(first.status, lane);
+                tries[1..].iter().for_each(|seen| fold.add(seen.status, lane));
+                let row = self.row(who, lane, tries, fold, noteworthy);
+                self.index.insert(hash, row.map_or(Slot::Light(fold, who.listed_once_in), Slot::Row));
             }
-        };
-        match slot {
-            Slot::Row(row) => self.extend(row, lane, tries),
-            Slot::Light(_) => {
-                let fold = Self::folded(slot, tries, lane);
-                self.index.insert(hash, Slot::Light(fold));
-                self.place(hash, who, lane, tries, fold, noteworthy);
+            Some(Slot::Row(row)) => {
+                let row = *row;
+                self.extend(row, who, lane, tries);
+            }
+            Some(Slot::Light(fold, seen_in)) => {
+                tries.iter().for_each(|seen| fold.add(seen.status, lane));
+                *seen_in = who.listed_once_in;
+                let fold = *fold;
+                if let Some(row) = self.row(who, lane, tries, fold, noteworthy) {
+                    self.index.insert(hash, Slot::Row(row));
+                }
             }
         }
     }
 
-    fn identity(&self, who: Sighting<'_>, lane: u32) -> u64 {
-        let mut hash = self.hasher.hash_one(who);
+    fn identity(&self, who: Sighting<'_>) -> u64 {
+        let Sighting { suite, class, name, apart, listed_once_in } = who;
+        let mut hash = self.hasher.hash_one((suite, class, name, apart));
+        if listed_once_in == 0 {
+            return hash;
+        }
         // Bounded: a file cannot name one case so often that looking for its number costs more than reading it.
         for number in 1..SAME_NAME {
-            match self.index.get(&hash) {
-                Some(slot) if who.unique && self.lane_of(*slot) == lane => hash = self.hasher.hash_one((hash, number)),
-                Some(_) | None => break,
+            let seen_in = match self.index.get(&hash) {
+                Some(Slot::Row(row)) => self.row_seen_in[*row as usize],
+                Some(Slot::Light(_, seen_in)) => *seen_in,
+                None => break,
+            };
+            if seen_in != listed_once_in {
+                break;
             }
+            hash = self.hasher.hash_one((hash, number));
         }
         hash
     }
 
-    fn lane_of(&self, slot: Slot) -> u32 {
-        match slot {
-            Slot::Row(row) => self.report.cases[row as usize].fold.lane(),
-            Slot::Light(fold) => fold.lane(),
-        }
-    }
-
-    fn folded(slot: Slot, tries: &[Seen<'_>], lane: u32) -> Fold {
-        let mut fold = match slot {
-            Slot::Light(fold) => fold,
-            Slot::Row(_) => unreachable!("rows fold their own tries"),
-        };
-        tries.iter().for_each(|seen| fold.add(seen.status, lane));
-        fold
-    }
-
-    /// Gives a counted case a row, if it deserves one and there is room.
-    fn place(&mut self, hash: u64, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>], fold: Fold, noteworthy: bool) {
+    /// Makes a row for a case, if it deserves one and there is room.
+    fn row(&mut self, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>], fold: Fold, noteworthy: bool) -> Option<u32> {
         let ran = tries.iter().any(|seen| seen.status != TryStatus::Skipped);
         let rows = self.report.cases.len();
         let room = rows < if fold.outcome().is_bad() { BAD_ROWS } else { ROWS };
         if !(ran || noteworthy) || !room {
-            return;
+            return None;
         }
         let id = CaseId { suite: shown(who.suite), class: shown(who.class), name: shown(who.name) };
         let tries = tries.iter().take(TRIES).map(|seen| self.try_of(seen, lane)).collect();
         self.report.cases.push(Case { id, tries, fold });
-        self.index.insert(hash, Slot::Row(u32::try_from(rows).expect("rows are limited")));
+        self.row_seen_in.push(who.listed_once_in);
+        Some(u32::try_from(rows).expect("rows are limited"))
     }
 
-    fn extend(&mut self, row: u32, lane: u32, tries: &[Seen<'_>]) {
+    fn extend(&mut self, row: u32, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>]) {
+        self.row_seen_in[row as usize] = who.listed_once_in;
         for seen in tries {
             let next = self.try_of(seen, lane);
             let case = &mut self.report.cases[row as usize];
@@ -230,7 +251,12 @@ impl Collector {
     }
 
     pub(super) fn took(&mut self, took: Duration) {
-        self.report.took = self.report.took.saturating_add(took);
+        self.took = self.took.saturating_add(took);
+    }
+
+    /// Time of the suites since this was last asked.
+    pub(super) fn take_took(&mut self) -> Duration {
+        std::mem::take(&mut self.took)
     }
 
     /// Remembers that this suite needs no second telling.
@@ -245,11 +271,12 @@ impl Collector {
     }
 
     /// The report, with the cases that have no row counted.
-    pub(super) fn finish(mut self) -> Report {
+    pub(super) fn finish(mut self, took: Duration) -> Report {
+        self.report.took = took;
         let mut unlisted = Counts::default();
         for slot in self.index.values() {
             match slot {
-                Slot::Light(fold) => unlisted.add(fold.outcome()),
+                Slot::Light(fold, _) => unlisted.add(fold.outcome()),
                 Slot::Row(_) => {}
             }
         }

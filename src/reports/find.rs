@@ -157,13 +157,20 @@ fn round_key(path: &Path) -> String {
         Regex::new(r"(?i)(^|/|[-_. ])(attempt|retry|retries|rerun|re-run|round|try)[-_. ]?\d*(/|[-_. ]|$)")
             .expect("the pattern is constant and compiles")
     });
-    static PROCESS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(/|^)junit_((?:[^/]*[^/\d])?)\d\d$").expect("the pattern is constant and compiles"));
     let whole = path.to_string_lossy();
     let (stem, ending) = split_ending(&whole);
     let stem = ROUND.replace_all(stem, "$3");
     let stem = PROCESS.replace(&stem, "${1}junit_${2}");
     format!("{}.{ending}", stem.trim_end_matches(['-', '_', '.', ' ']))
+}
+
+/// Ginkgo v1 numbers one file a parallel process: `junit_<prefix>01.xml`.
+static PROCESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(/|^)junit_((?:[^/]*[^/\d])?)\d\d$").expect("the pattern is constant and compiles"));
+
+/// Whether a file is one parallel process's share.
+pub(super) fn is_process_file(path: &Path) -> bool {
+    PROCESS.is_match(split_ending(&path.to_string_lossy()).0)
 }
 
 fn split_ending(path: &str) -> (&str, &str) {

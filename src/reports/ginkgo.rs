@@ -57,7 +57,7 @@ impl<'de> Visitor<'de> for &mut Reading<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut suite = Suite::default();
+        let mut suite = Suite { number: self.into.new_lane(), ..Suite::default() };
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
                 "SuiteDescription" => suite.name = fields.next_value::<Option<String>>()?.unwrap_or_default(),
@@ -82,6 +82,8 @@ impl<'de> Visitor<'de> for &mut Reading<'_, '_> {
 /// What a suite says about itself.
 #[derive(Default)]
 struct Suite {
+    /// See `Sighting::listed_once_in`.
+    number: u32,
     name: String,
     succeeded: Option<bool>,
     focused: bool,
@@ -129,7 +131,7 @@ impl Reading<'_, '_> {
             return;
         }
         let name = spec.name();
-        let who = Sighting { suite: &suite.name, class: &suite.name, name: &name, apart: "\u{1f}0\u{1f}", unique: true };
+        let who = Sighting { suite: &suite.name, class: &suite.name, name: &name, apart: ["", ""], listed_once_in: suite.number };
         let took = Some(nanoseconds(spec.run_time));
         if status == TryStatus::Skipped {
             let noteworthy = spec.num_attempts > 0 || spec.run_time > 0;

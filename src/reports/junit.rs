@@ -246,8 +246,9 @@ impl JUnit<'_> {
         }
         frame.path = self.path_of(&frame, &package);
         let host = self.host_number(&frame.path, host);
-        frame.apart = format!("{source}\u{1f}{host}");
-        frame.lane = self.file.lane.unwrap_or_else(|| self.into.new_lane());
+        frame.apart = if host == 0 { source } else { format!("{source}\u{1f}{host}") };
+        frame.number = self.into.new_lane();
+        frame.lane = self.file.lane.unwrap_or(frame.number);
         self.suites.push(frame);
     }
 

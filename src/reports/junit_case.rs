@@ -43,6 +43,16 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Whether it stands for a try of its own. Surefire counts those in its header.
+    fn is_other_try(self) -> bool {
+        match self {
+            Outcome::Earlier(_) | Outcome::Later(_) => true,
+            Outcome::Failure | Outcome::Error | Outcome::Skipped => false,
+        }
+    }
+}
+
 /// The open case.
 #[derive(Debug, Default)]
 pub(super) struct CaseFrame {
@@ -137,14 +147,14 @@ impl CaseFrame {
 
     /// The case ends: hands it to the collector.
     pub(super) fn close(&mut self, suite: &mut SuiteFrame, into: &mut Collector) {
-        suite.seen.own_cases = true;
         let main = self.main_status();
         let bad = self.outcomes.iter().filter(|(outcome, _)| *outcome != Outcome::Skipped).count() as u64;
         suite.seen.bad += bad.max(u64::from(main.is_bad()));
         match main {
-            TryStatus::Skipped => suite.has_skips = true,
+            TryStatus::Skipped => suite.seen.skipped += 1,
             _ => {
-                suite.seen.ran += 1;
+                let retries = self.outcomes.iter().filter(|(outcome, _)| outcome.is_other_try()).count() as u64;
+                suite.seen.ran += 1 + retries;
                 suite.idle &= self.zero_time && self.class == suite.name && self.status.is_empty();
             }
         }
@@ -171,8 +181,8 @@ impl CaseFrame {
             (true, false) => &self.class,
             (true, true) => "(no name)",
         };
-        let apart = format!("{}\u{1f}{}", suite.apart, self.source);
-        let who = Sighting { suite: &suite.path, class: &self.class, name, apart: &apart, unique: suite.ginkgo.succeeded.is_some() };
+        let listed_once_in = if suite.ginkgo.succeeded.is_some() { suite.number } else { 0 };
+        let who = Sighting { suite: &suite.path, class: &self.class, name, apart: [&suite.apart, &self.source], listed_once_in };
         if self.outcomes.is_empty() {
             let seen = Seen { status: main, took: self.took, message: "" };
             return into.case(who, suite.lane, &[seen], self.is_noteworthy_skip(main));

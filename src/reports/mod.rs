@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 mod bounded;
 mod bounded_json;
@@ -22,7 +23,7 @@ mod xmltext;
 pub use merged::write_merged;
 
 use collect::Collector;
-use find::{Candidate, Kind, find, reason};
+use find::{Candidate, Kind, find, is_process_file, reason};
 
 use crate::domain::report::{Report, Weight};
 
@@ -55,17 +56,21 @@ pub fn read_paths(paths: &[PathBuf], limits: &Limits) -> Report {
 
     let mut left = limits.total_bytes;
     let mut passed_over = Vec::new();
+    let mut took = Duration::ZERO;
     // Ginkgo's JSON first: what it tells about a suite is more than its JUnit does.
     for wanted in [true, false] {
         for group in &groups {
             let lane = (group.len() > 1).then(|| collector.new_lane());
+            let mut times = Vec::new();
             for candidate in group.iter().filter(|candidate| (candidate.kind == Kind::Ginkgo) == wanted) {
                 let most = limits.file_bytes.min(left);
                 left -= read_candidate(candidate, lane, most, &mut collector, &mut passed_over).min(left);
+                times.push(collector.take_took());
             }
+            took = took.saturating_add(group_time(group, &times));
         }
     }
-    let mut report = collector.finish();
+    let mut report = collector.finish(took);
     if report.files == 0 {
         passed_over.into_iter().take(10).for_each(|text| report.doubt(Weight::Note, text));
     }
@@ -77,7 +82,16 @@ pub fn read_junit(source: impl std::io::BufRead, name: &str) -> Report {
     let mut collector = Collector::new();
     let file = File { name, lane: None };
     settle(junit::read(source, &file, &mut collector), &file, true, &mut collector);
-    collector.finish()
+    let took = collector.take_took();
+    collector.finish(took)
+}
+
+/// Processes run side by side, rounds one after the other.
+fn group_time(group: &[Candidate], times: &[Duration]) -> Duration {
+    if group.iter().all(|candidate| is_process_file(&candidate.path)) {
+        return times.iter().copied().max().unwrap_or_default();
+    }
+    times.iter().fold(Duration::ZERO, |sum, &time| sum.saturating_add(time))
 }
 
 /// A file on its way through a reader.
@@ -152,8 +166,15 @@ fn is_json(path: &Path) -> bool {
     path.to_string_lossy().to_ascii_lowercase().trim_end_matches(".gz").ends_with(".json")
 }
 
+/// A path as problems name it: long ones by their last two parts, so that a status still has room for the problem.
 fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    let whole = path.to_string_lossy();
+    if whole.chars().count() <= 50 {
+        return whole.into_owned();
+    }
+    let mut ends = path.iter().rev().take(2).map(|part| part.to_string_lossy()).collect::<Vec<_>>();
+    ends.reverse();
+    format!("…/{}", ends.join("/"))
 }
 
 #[cfg(test)]

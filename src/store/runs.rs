@@ -27,7 +27,7 @@ pub struct NewRun<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
     Run(RunId),
-    /// A run for the same repository, pull request, head and trigger is alive.
+    /// A run for the same repository, pull request and head is alive.
     Existing,
 }
 
@@ -60,9 +60,6 @@ impl Store {
         let run = new.run;
         let pr = run.pr.map(|pr| i64::try_from(pr).unwrap_or(i64::MAX));
         let created = transaction!(self, tx => {
-            if let (true, Some(pr)) = (new.supersede, run.pr) {
-                cancel_live!(tx, run.repo, pr, run.id.to_string(), CancelReason::Superseded);
-            }
             let inserted = execute!(
                 &mut *tx, INSERT, run.id.to_string(), run.repo.as_str(), pr, run.head.as_str(), run.base.as_str(),
                 run.tested.as_str(), name_of(&run.trigger), run.actor.as_str(), name_of(&run.state), to_json(&run.gate),
@@ -70,6 +67,9 @@ impl Store {
                 run.finished_at.map(millis),
             );
             if inserted == 1 {
+                if let (true, Some(pr)) = (new.supersede, run.pr) {
+                    cancel_live!(tx, run.repo, pr, run.id.to_string(), CancelReason::Superseded);
+                }
                 desire_all!(tx, run.id, new.statuses);
             }
             if let Some(guid) = new.delivery {

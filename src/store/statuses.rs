@@ -75,7 +75,7 @@ impl Store {
     /// Statuses to be published, those longest due first.
     pub async fn unpublished(&self, now: Timestamp, limit: u32) -> Result<Vec<Unpublished>> {
         const SQL: &str = "SELECT * FROM statuses WHERE published_gen < desired_gen AND next_try_at <= $1 \
-             ORDER BY next_try_at, run LIMIT $2";
+             ORDER BY next_try_at, run, context LIMIT $2";
         on!(self, pool => {
             let rows = sqlx::query(SQL).bind(millis(now)).bind(i64::from(limit)).fetch_all(pool).await?;
             rows.iter().map(unpublished).collect()

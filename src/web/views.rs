@@ -269,7 +269,7 @@ impl Failure {
             took: human_duration(std::time::Duration::from_millis(case.duration_ms)),
             headline: headline(message).to_owned(),
             message: shorten(message),
-            open: open && !message.is_empty(),
+            open: open && case.outcome.is_bad() && !message.is_empty(),
         }
     }
 }
@@ -310,6 +310,7 @@ impl Try {
             (AttemptState::Done, Some(judged)) => (judged.verdict.into(), judged.description.clone()),
             (AttemptState::Done, None) => (Tone::Error, "nothing is known of it".to_owned()),
         };
+        let verdict = judged.as_ref().map(|judged| judged.verdict);
         let live = attempt.state != AttemptState::Done;
         let progress = attempt.progress;
         let notable = attempt.evidence.as_ref().map_or(0, |evidence| {
@@ -321,9 +322,12 @@ impl Try {
             number: attempt.number,
             tone,
             word,
-            took: attempt.started_at.map(|start| took(start, attempt.finished_at.unwrap_or(now))),
+            took: attempt
+                .started_at
+                .filter(|_| verdict != Some(Verdict::Success))
+                .map(|start| took(start, attempt.finished_at.unwrap_or(now))),
             counts: match &attempt.evidence {
-                Some(evidence) => counts(evidence),
+                Some(evidence) => counts(evidence, verdict),
                 None if progress.total > 0 => Some(progress_in_words(attempt)),
                 None => None,
             },
@@ -342,12 +346,13 @@ fn progress_in_words(attempt: &Attempt) -> String {
     format!("{} of {}{failed}", progress.completed, counted(progress.total, "spec"))
 }
 
-/// `311 passed, 1 failed, 12 skipped`
-fn counts(evidence: &Evidence) -> Option<String> {
-    let Counts { total, passed, failed, errored, skipped, flaky } = evidence.digest.counts;
+/// `311 passed, 1 failed, 12 skipped`; of a success only what its description leaves out.
+fn counts(evidence: &Evidence, verdict: Option<Verdict>) -> Option<String> {
+    let Counts { total: _, passed, failed, errored, skipped, flaky } = evidence.digest.counts;
     let parts = [(passed, "passed"), (failed, "failed"), (errored, "errored"), (flaky, "flaky"), (skipped, "skipped")];
-    let said: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    (total > 0).then(|| said.join(", "))
+    let left = if verdict == Some(Verdict::Success) { &parts[4..] } else { &parts[..] };
+    let said: Vec<_> = left.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// A suite of a run.

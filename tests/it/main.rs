@@ -9,5 +9,6 @@ mod cluster;
 mod docker;
 mod pages;
 mod store;
+mod store_pages;
 mod support;
 mod webhook;

@@ -48,7 +48,7 @@ on_both_databases! {
         assert_eq!(store.accept(&[delivery("a")]).await.unwrap(), [Receipt::Duplicate]);
     }
 
-    async fn one_trigger_is_one_run_and_a_newer_push_supersedes(database: Database) {
+    async fn one_head_has_one_live_run_and_a_newer_push_supersedes(database: Database) {
         let store = &database.store;
         store.accept(&[delivery("a")]).await.unwrap();
         let first = run(7, 'a');

@@ -154,7 +154,7 @@ impl Api {
         for _ in 0..=MAX_REDIRECTS {
             self.traffic.sent(call.kind);
             let sent = octocrab.execute(call.request(&path)).await;
-            let response = sent.map_err(|error| failure::unreachable(&call.what, error))?;
+            let response = sent.map_err(|error| failure::unreachable(&call.what, &error))?;
             self.traffic.answered(response.headers());
             match self.moved(call, &path, &response) {
                 Some(moved) => path = moved,
@@ -185,7 +185,7 @@ impl Api {
             if error.is::<LengthLimitError>() {
                 return ForgeError::Rejected(format!("{} is larger than {} bytes", call.what, call.max_bytes));
             }
-            failure::unreachable(&call.what, anyhow::Error::from_boxed(error))
+            failure::unreachable(&call.what, &*error)
         })?;
         Ok(Answer { what: call.what.clone(), headers: parts.headers, body: body.to_bytes() })
     }

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::answers;
 use super::api::{Api, Call};
+use super::failure;
 use super::traffic::CallKind;
 use super::{Auth, BadSettings};
 use crate::domain::names::RepoName;
@@ -102,7 +103,7 @@ impl Credentials {
 
 /// The API with this token, over the connections that are there.
 fn bearer(api: &Api, token: &SecretString) -> Result<Octocrab, ForgeError> {
-    api.octocrab.user_access_token(token.clone()).map_err(|error| ForgeError::Transient(error.into()))
+    api.octocrab.user_access_token(token.clone()).map_err(|error| failure::unreachable("the token", &error))
 }
 
 impl App {

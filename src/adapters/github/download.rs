@@ -66,7 +66,7 @@ impl Api {
         let request = Request::get(url.as_str()).body(OctoBody::empty());
         let request = request.map_err(|_| ForgeError::Rejected(format!("{}: redirected to nowhere", call.what)))?;
         // `self.octocrab` holds no credentials.
-        self.octocrab.execute(request).await.map_err(|error| failure::unreachable(&call.what, error))
+        self.octocrab.execute(request).await.map_err(|error| failure::unreachable(&call.what, &error))
     }
 }
 
@@ -95,7 +95,7 @@ impl Incoming<'_> {
         let mut file = BufWriter::with_capacity(BUFFER, file);
         let mut received = 0;
         while let Some(frame) = self.next(body.frame()).await? {
-            let piece = frame.map_err(|error| failure::unreachable(self.what, error))?.into_data().unwrap_or_default();
+            let piece = frame.map_err(|error| failure::unreachable(self.what, &error))?.into_data().unwrap_or_default();
             if received == 0 && piece.first().is_some_and(|first| *first != GZIP) {
                 return Err(ForgeError::Transient(anyhow!("{} is no gzip file", self.what)));
             }

@@ -1,5 +1,6 @@
 //! GitHub's refusals, named by what the caller does next. Says what GitHub said, briefly and without secrets.
 
+use std::error::Error;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -35,9 +36,11 @@ pub(super) fn refused(what: &str, status: StatusCode, headers: &HeaderMap, body:
     }
 }
 
-/// Network trouble: nothing is known of what GitHub did.
-pub(super) fn unreachable(what: &str, error: impl Into<anyhow::Error>) -> ForgeError {
-    ForgeError::Transient(error.into().context(format!("{what}: the connection failed")))
+/// Network trouble: nothing is known of what GitHub did. Only the causes' words are kept: their types are the library's.
+pub(super) fn unreachable(what: &str, error: &(dyn Error + 'static)) -> ForgeError {
+    let causes: Vec<String> = anyhow::Chain::new(error).skip(1).map(ToString::to_string).collect();
+    let told = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
+    ForgeError::Transient(anyhow!("{what}: the connection failed: {}", clean(&told)))
 }
 
 /// GitHub took longer than it may.

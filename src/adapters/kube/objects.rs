@@ -63,7 +63,7 @@ pub(super) fn objects(manifests: &[Manifest]) -> Result<Vec<Object>, KubernetesE
     Ok(objects)
 }
 
-/// As kubectl reads: `defaultMode: 0644` is octal. Deep enough for the schemas of large definitions.
+/// As kubectl reads YAML: `0644` is octal, `yes` is a boolean. Deep enough for the schemas of large definitions.
 fn reading() -> serde_saphyr::Options {
     serde_saphyr::options! {
         legacy_octal_numbers: true,
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn file_modes_are_octal_and_quoted_text_stays_text() {
-        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nmodes: [0644, '0644', 10, 0]\n";
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nmodes: [0644, '0644', 10, 0, 1e3]\n";
         let object = serde_json::to_value(&parse(text).unwrap()[0].object).unwrap();
-        assert_eq!(object["modes"], serde_json::json!([420, "0644", 10, 0]));
+        assert_eq!(object["modes"], serde_json::json!([420, "0644", 10, 0, 1e3]));
     }
 
     #[test]

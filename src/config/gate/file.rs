@@ -126,6 +126,14 @@ pub(crate) struct SuiteFile {
     pub(super) flake_attempts: Option<At<u64>>,
 }
 
+impl SuiteFile {
+    /// Regular expressions in it.
+    pub(super) fn patterns(&self) -> usize {
+        let length = |list: &Option<At<Vec<At<String>>>>| list.as_ref().map_or(0, |list| list.len());
+        length(&self.focus) + length(&self.skip)
+    }
+}
+
 /// How a suite's tests are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

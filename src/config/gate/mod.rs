@@ -16,8 +16,8 @@ use crate::domain::cluster::ClusterPlan;
 use crate::domain::gate::{Checkout, GATE_PATH, Gate, SetupStep};
 use crate::domain::names::SuiteName;
 use crate::domain::suite::Suite;
-use file::{ClusterFile, GateFile, SkipListFile, SkipsFile, StepFile};
 pub(super) use file::SuiteFile;
+use file::{ClusterFile, GateFile, SkipListFile, SkipsFile, StepFile};
 pub(super) use suite::resolve_builtin;
 
 const LABEL: &str = "ready-to-test";
@@ -25,6 +25,8 @@ const LABEL: &str = "ready-to-test";
 const LONGEST_LABEL: usize = 50;
 const MOST_SUITES: usize = 50;
 const MOST_STEPS: usize = 50;
+/// Compiling a pattern takes time that its length does not show.
+const MOST_PATTERNS: usize = 500;
 
 /// The texts of one commit's policy.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +56,17 @@ pub fn parse_gate(files: GateFiles<'_>, builtin: &Builtins, today: Date) -> Resu
     let mut found = Problems::new(GATE_PATH);
     let problems = &mut found;
     if let Some(version) = file.version {
-        let known = if *version == 1 { Ok(()) } else { Err(format!("version {} is not known; this release reads 1", *version)) };
+        let known = if *version == 1 {
+            Ok(())
+        } else {
+            Err(format!("version {} is not known; this release reads 1", *version))
+        };
         problems.check(version.position, known);
+    }
+    let patterns: usize = file.suites.values().flatten().map(SuiteFile::patterns).sum();
+    if patterns > MOST_PATTERNS {
+        problems.add(file.suites.position, format!("{patterns} patterns; a gate has at most {MOST_PATTERNS}"));
+        return Err(found.finish(()).expect_err("a problem was just noted"));
     }
     let suites = suites(file.suites, builtin, problems);
     let skips = skips::resolve(file.skips, files.skips, &suites, today, problems);

@@ -2,8 +2,8 @@
 //! domain's question; an ended one is kept here so that it can be shown.
 
 use indexmap::IndexMap;
-use jiff::civil::Date;
 use jiff::Span;
+use jiff::civil::Date;
 
 use super::file::{SkipFile, SkipListFile, SkipsFile};
 use crate::config::position::At;
@@ -15,7 +15,7 @@ use crate::domain::suite::Suite;
 
 /// Longest time a spec may be skipped, in days from today.
 const MOST_DAYS: i64 = 90;
-const MOST_ENTRIES: usize = 1000;
+const MOST_ENTRIES: usize = 500;
 
 type Suites = IndexMap<SuiteName, Suite>;
 

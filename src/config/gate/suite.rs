@@ -35,7 +35,10 @@ pub(super) fn resolve(
         (None, None) => {
             let hint = did_you_mean(name, builtin.names());
             let known = builtin.names().collect::<Vec<_>>().join(", ");
-            problems.add(name.position, format!("{} is no built-in suite ({known}) and has no `image`{hint}", quoted(name)));
+            problems.add(
+                name.position,
+                format!("{} is no built-in suite ({known}) and has no `image`{hint}", quoted(name)),
+            );
             None
         }
     }
@@ -66,7 +69,13 @@ fn plain(image: String) -> Suite {
         image,
         entry: Entry::Command(vec![]),
         env: IndexMap::new(),
-        limits: Limits { memory_bytes: 2 * GIB, cpu_millis: 2000, pids: 2048, disk_bytes: 2 * GIB, log_bytes: GIB / 16 },
+        limits: Limits {
+            memory_bytes: 2 * GIB,
+            cpu_millis: 2000,
+            pids: 2048,
+            disk_bytes: 2 * GIB,
+            log_bytes: GIB / 16,
+        },
         timeouts: Timeouts { suite_s: 3600, no_output_s: 1200, stop_grace_s: 90 },
         min_specs: 1,
         required: true,
@@ -129,7 +138,8 @@ fn entry(base: Entry, file: &SuiteFile, env: &mut IndexMap<String, String>, prob
     match (asked, base) {
         (EntryFile::Ginkgo, Entry::Ginkgo(base)) => Entry::Ginkgo(ginkgo(base, file, problems)),
         (EntryFile::Ginkgo, Entry::Command(_)) => {
-            let none = Ginkgo { focus: vec![], skip: vec![], label_filter: String::new(), procs: 1, extra_args: vec![] };
+            let none =
+                Ginkgo { focus: vec![], skip: vec![], label_filter: String::new(), procs: 1, extra_args: vec![] };
             Entry::Ginkgo(ginkgo(none, file, problems))
         }
         (EntryFile::Command, base) => {

@@ -32,8 +32,8 @@ impl Origin {
 pub(super) struct Layers {
     known: Map<String, Value>,
     values: Map<String, Value>,
-    pub(super) origins: Vec<Origin>,
-    pub(super) problems: Vec<ConfigError>,
+    origins: Vec<Origin>,
+    problems: Vec<ConfigError>,
 }
 
 /// What a key holds.
@@ -47,7 +47,9 @@ enum Kind {
 impl Kind {
     /// From the key's JSON Schema.
     fn of(schema: &Value) -> Self {
-        let is = |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|all| all.contains(&name.into()));
+        let is = |name: &str| {
+            schema["type"] == name || schema["type"].as_array().is_some_and(|all| all.contains(&name.into()))
+        };
         match (is("integer"), is("array")) {
             (true, _) => Kind::Number,
             (_, true) => Kind::List,

@@ -2,6 +2,7 @@
 //! never part of a message.
 
 mod file;
+mod github;
 mod layers;
 mod resolve;
 
@@ -147,7 +148,8 @@ impl ServerConfig {
             layers.add_variable(name, value);
         }
         let docker_host = source.environment.iter().find(|(name, value)| name == "DOCKER_HOST" && !value.is_empty());
-        resolve::resolve(layers, docker_host.map(|(_, value)| value.clone()))
+        let name = source.file.map_or("configuration", |(name, _)| name);
+        resolve::resolve(name, layers, docker_host.map(|(_, value)| value.clone()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::read::CLOSED;
 use super::*;
 
 const HEAD: &str = "1111111111111111111111111111111111111111";

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 /// One request to the API as it arrived and what it got.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// When it arrived, by the stand-in's clock.
     pub at: Timestamp,
     pub method: Method,
     /// Path without the query, `/api/v3` included where the client used it.

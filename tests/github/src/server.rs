@@ -42,6 +42,7 @@ pub(crate) async fn serve(
         Err(_) => return answer::bare(StatusCode::PAYLOAD_TOO_LARGE),
     };
     let asked = Asked::new(&shared, parts, body);
+    shared.tick();
     let fault = shared.world().faults.take(&asked.parts.method, asked.parts.uri.path());
     let finished = match &fault {
         None | Some(Fault::LoseAnswer | Fault::Truncate(_)) => asked.carry_out(&shared),
@@ -67,10 +68,12 @@ pub(crate) async fn serve(
         }
     };
     if matches!(fault, Some(Fault::LoseAnswer)) {
+        shared.tick();
         line.cut();
         return answer::bare(StatusCode::OK);
     }
     shared.world().requests.answered(asked.number, finished.reply.status.as_u16());
+    shared.tick();
     let keep = if let Some(Fault::Truncate(keep)) = fault { Some(keep) } else { None };
     answer::write(finished, keep)
 }

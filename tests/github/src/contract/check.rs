@@ -64,6 +64,8 @@ impl Operation {
         };
         match (expected, body) {
             (None, None) => Vec::new(),
+            // Where the description shows an error without a body, GitHub sends its usual message all the same.
+            (None, Some(_)) if status >= 400 => Vec::new(),
             (None, Some(_)) => vec![format!("{} answers {status} without JSON", self.id)],
             (Some(_), None) => vec![format!("{} answers {status} with JSON", self.id)],
             (Some(pointer), Some(body)) => CONTRACT
@@ -99,6 +101,12 @@ fn missing(name: &str) -> Violation {
 }
 
 fn field(error: &ValidationError<'_>) -> Violation {
+    // Of alternatives that all fail, the one that fails least is the one that was meant.
+    if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = error.kind()
+        && let Some(meant) = context.iter().filter(|errors| !errors.is_empty()).min_by_key(|errors| errors.len())
+    {
+        return field(&meant[0]);
+    }
     let at = error.instance_path().to_string();
     let name = at.trim_start_matches('/').replace('/', ".");
     if let ValidationErrorKind::Required { property } = error.kind() {

@@ -71,6 +71,7 @@ impl Contract {
         GzDecoder::new(DESCRIPTION).read_to_string(&mut text).expect("the vendored description decompresses");
         let mut description: Value = serde_json::from_str(&text).expect("the vendored description is JSON");
         let operations = operations(&description);
+        relax(&mut description);
         to_json_schema(&mut description);
         // Draft 7 reads `$ref` like OpenAPI 3.0: whatever stands beside it is ignored.
         let registry = Registry::new()
@@ -92,7 +93,7 @@ impl Contract {
             .with_registry(&self.registry)
             .should_validate_formats(true)
             .should_ignore_unknown_formats(true)
-            .build(&json!({ "$ref": format!("{URI}#{pointer}") }))
+            .build(&json!({ "$ref": format!("{URI}#{}", pointer.replace('{', "%7B").replace('}', "%7D")) }))
             .unwrap_or_else(|error| panic!("the schema at {pointer} compiles: {error}"));
         let validator = Arc::new(validator);
         known.insert(pointer.to_owned(), Arc::clone(&validator));
@@ -175,14 +176,22 @@ fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
+/// Lifts the one rule that GitHub's own answers break: a list of pull requests shows labels without a description as
+/// `null`, as the description itself allows everywhere else.
+fn relax(description: &mut Value) {
+    let pointer = "/components/schemas/pull-request-simple/properties/labels/items/properties/description";
+    let label = description.pointer_mut(pointer).expect("the description has the rule that is lifted");
+    label["nullable"] = Value::Bool(true);
+}
+
 /// Turns what only OpenAPI 3.0 knows into what JSON Schema understands, everywhere.
 fn to_json_schema(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.values_mut().for_each(to_json_schema);
             allow_null(map);
-            // The one relaxation: where a discriminator tells alternatives apart (contents, the two views of a
-            // user), GitHub's own answers fit several of them, which a strict `oneOf` would refuse.
+            // Where a discriminator tells alternatives apart (contents, the two views of a user), GitHub's own
+            // answers fit several of them, which a strict `oneOf` would refuse.
             if map.contains_key("discriminator")
                 && let Some(alternatives) = map.remove("oneOf")
             {

@@ -183,4 +183,21 @@ mod tests {
         assert_eq!(object_id("blob", b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
         assert_eq!(folders(&Tree::new())[""].sha, "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
     }
+    /// The expected ids come from `git write-tree` and `git commit-tree` on the same files.
+    #[test]
+    fn trees_and_commits_have_the_ids_git_gives_them() {
+        let tree = files::Files::new()
+            .file("a/b.txt", "one\n")
+            .file("a/c/d", "two\n")
+            .file("a.txt", "three\n")
+            .executable("a-b", "#!/bin/sh\n")
+            .symlink("link", "a.txt")
+            .applied_to(&Tree::new());
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let commit = Commit::new(tree.clone(), Vec::new(), "A message", "acme", at);
+        assert_eq!(commit.tree_sha, "f45f4b2368a72fddd879943728bed3f9735beb8e");
+        assert_eq!(commit.sha, "6bbf81b11fb3f55bce3a5cc428285b996d6fe80f");
+        let child = Commit::new(tree, vec![commit.sha], "A message", "acme", at);
+        assert_eq!(child.sha, "20c319573a9a0502c1e8db2b439cca72d99b2441");
+    }
 }

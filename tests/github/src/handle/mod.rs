@@ -15,7 +15,7 @@ use anyhow::Context;
 use axum::Router;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::faults::{Fault, Match};
@@ -34,9 +34,16 @@ use user::User;
 pub(crate) struct Shared {
     world: Mutex<World>,
     pub(crate) verifies_answers: bool,
+    /// Ticks when a client asked, was answered or answered a webhook.
+    moved: watch::Sender<()>,
 }
 
 impl Shared {
+    /// Wakes whoever waits for something to happen.
+    pub(crate) fn tick(&self) {
+        self.moved.send_replace(());
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         // A test that panicked while holding the lock has failed anyway; its neighbours go on.
         self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -83,7 +90,7 @@ impl Builder {
         let url = format!("http://{}", listener.local_addr()?);
         let (outbox, jobs) = mpsc::unbounded_channel();
         let world = Mutex::new(World::new(url.clone(), outbox));
-        let shared = Arc::new(Shared { world, verifies_answers: self.verifies_answers });
+        let shared = Arc::new(Shared { world, verifies_answers: self.verifies_answers, moved: watch::channel(()).0 });
         let router = Router::new().fallback(server::serve).with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<Line>();
         let mut tasks = JoinSet::new();
@@ -200,6 +207,18 @@ impl Github {
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.world().hooks.deliveries.iter().map(Delivery::of).collect()
+    }
+
+    /// Waits until `probe` finds what it looks for. It looks again whenever a client asked, was answered or answered a
+    /// webhook; put a time-out around it where that may never be.
+    pub async fn until<T>(&self, mut probe: impl FnMut(&Self) -> Option<T>) -> T {
+        let mut moved = self.shared.moved.subscribe();
+        loop {
+            if let Some(found) = probe(self) {
+                return found;
+            }
+            moved.changed().await.expect("the stand-in lives as long as this handle");
+        }
     }
 
     /// Waits until nothing is on its way.

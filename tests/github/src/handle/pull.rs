@@ -60,11 +60,13 @@ impl Pull {
         Self { repo, number }
     }
 
+    /// The number in its repository.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
+    /// The repository it asks to change.
     #[must_use]
     pub fn repo(&self) -> &Repo {
         &self.repo
@@ -88,11 +90,13 @@ impl Pull {
         self.read(|pull| pull.merge.sha().map(str::to_owned))
     }
 
+    /// Names of its labels, oldest first.
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
         self.read(|pull| pull.labels.clone())
     }
 
+    /// Neither closed nor merged.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.read(|pull| pull.state.is_open())
@@ -124,6 +128,7 @@ impl Pull {
         self.world(|world, repo| world.label_pull(repo, self.number, name, by))
     }
 
+    /// Takes a label away; nothing happens without it.
     pub fn unlabel(&self, name: &str, by: &str) -> Deliveries {
         self.world(|world, repo| world.unlabel_pull(repo, self.number, name, by))
     }
@@ -134,10 +139,12 @@ impl Pull {
         self.world(|world, repo| world.push_to_pull(repo, self.number, &files, by))
     }
 
+    /// Closes it without merging.
     pub fn close(&self, by: &str) -> Deliveries {
         self.world(|world, repo| world.close_pull(repo, self.number, by))
     }
 
+    /// Opens it again, with whatever was pushed meanwhile; a merged one stays merged.
     pub fn reopen(&self, by: &str) -> Deliveries {
         self.world(|world, repo| world.reopen_pull(repo, self.number, by))
     }
@@ -147,10 +154,12 @@ impl Pull {
         self.world(|world, repo| world.merge_pull(repo, self.number, by))
     }
 
+    /// Makes a draft of it.
     pub fn convert_to_draft(&self, by: &str) -> Deliveries {
         self.world(|world, repo| world.draft_pull(repo, self.number, true, by))
     }
 
+    /// Makes it no draft any more.
     pub fn ready_for_review(&self, by: &str) -> Deliveries {
         self.world(|world, repo| world.draft_pull(repo, self.number, false, by))
     }
@@ -171,10 +180,12 @@ impl Pull {
         (comment.id, sent)
     }
 
+    /// Changes a comment's text.
     pub fn edit_comment(&self, id: u64, by: &str, body: &str) -> Deliveries {
         self.world(|world, repo| world.edit_comment(repo, id, body, by)).1
     }
 
+    /// Takes a comment away.
     pub fn delete_comment(&self, id: u64, by: &str) -> Deliveries {
         self.world(|world, repo| world.delete_comment(repo, id, by))
     }

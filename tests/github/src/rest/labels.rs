@@ -59,9 +59,9 @@ fn contains(names: &[String], name: &str) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// `["a"]`, `{"labels": ["a"]}` and `{"labels": [{"name": "a"}]}` are all allowed.
+/// Names, plain or as objects: `{"labels": ["a"]}` and `{"labels": [{"name": "a"}]}`.
 fn names(body: &Value) -> Vec<String> {
-    let list = body.as_array().or_else(|| body["labels"].as_array());
+    let list = body["labels"].as_array();
     let name = |label: &Value| label.as_str().or_else(|| label["name"].as_str()).map(str::to_owned);
     list.into_iter().flatten().filter_map(name).collect()
 }

@@ -34,6 +34,7 @@ impl Kind {
 /// A role in a repository, weakest first. GitHub's five, and none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
+    /// No role. Whoever has none still reads what is public.
     None,
     Read,
     Triage,

@@ -73,6 +73,8 @@ async fn work(shared: Weak<Shared>, client: Sender, mut jobs: mpsc::UnboundedRec
         // Nobody may be waiting for this one.
         let _ = job.answer.send(answer);
         world.hooks.in_flight.send_modify(|count| *count -= 1);
+        drop(world);
+        shared.tick();
     }
 }
 

@@ -20,7 +20,7 @@ async fn a_pull_request_carries_what_a_gate_needs() {
     assert_eq!((&pull["changed_files"], &pull["additions"]), (&json!(1), &json!(1)));
     let octocrab = scene.octocrab();
     let seen = octocrab.pulls("acme", "infra").get(1).await.unwrap();
-    assert_eq!(seen.head.unwrap().sha.unwrap(), scene.pr.head_sha());
+    assert_eq!(seen.head.sha, scene.pr.head_sha());
 }
 
 #[tokio::test]
@@ -127,9 +127,9 @@ async fn labels_are_added_and_removed() {
     assert_eq!(left[0]["name"], "größe: XL");
     let missing = scene.http.delete(&format!("{labels}/ready-to-test")).await.expect(404);
     assert_eq!(missing["message"], "Label does not exist");
-    scene.http.send(Method::PUT, labels, json!(["a", "b"])).await.expect(200);
+    scene.http.send(Method::PUT, labels, json!({ "labels": ["a", "b"] })).await.expect(200);
     assert_eq!(scene.pr.labels(), ["a", "b"]);
-    scene.http.post("/repos/acme/infra/issues/7/labels", json!(["a"])).await.expect(404);
+    scene.http.post("/repos/acme/infra/issues/7/labels", json!({ "labels": ["a"] })).await.expect(404);
 }
 
 #[tokio::test]
@@ -183,4 +183,16 @@ async fn merging_moves_the_base_branch() {
     assert_eq!((&pull["merged"], &pull["merge_commit_sha"]), (&json!(true), &json!(sha)));
     scene.http.get("/repos/acme/infra/pulls/1/merge").await.expect(204);
     assert!(scene.pr.merge("alice").is_none());
+}
+
+#[tokio::test]
+async fn an_open_pull_request_follows_its_branch_and_a_closed_one_when_reopened() {
+    let scene = scene().await;
+    let pushed = scene.repo.commit("feature", [("more", "1")]);
+    assert_eq!(scene.pr.head_sha(), pushed);
+    drop(scene.pr.close("alice"));
+    let (later, _) = scene.pr.push([("more", "2")], "alice");
+    assert_eq!(scene.pr.head_sha(), pushed);
+    drop(scene.pr.reopen("alice"));
+    assert_eq!(scene.pr.head_sha(), later);
 }
