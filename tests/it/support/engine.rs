@@ -154,7 +154,7 @@ pub fn run(program: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Makes the two images once per test process, from Debian's static busybox.
+/// Makes the two images from Debian's static busybox unless they are there; a new name is needed when this changes.
 fn busybox() {
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| {
