@@ -4,7 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod architecture;
+mod cli;
+mod cluster;
+mod config;
+mod docker;
+mod github;
 mod pages;
+mod plan;
+mod reports;
+mod service;
 mod store;
 mod store_pages;
 mod support;

@@ -81,6 +81,8 @@ async fn connect(kubeconfig: &str) -> Result<Client, KubernetesError> {
     let mut config = Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
         .await
         .map_err(|error| unusable(&error.to_string()))?;
+    // Read from the environment behind our back; a throwaway cluster lies on this machine, not behind a proxy.
+    config.proxy_url = None;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(ANSWER);
     config.write_timeout = Some(ANSWER);

@@ -33,6 +33,12 @@ impl Object {
         }
     }
 
+    /// Whether this is the definition of a kind.
+    pub(super) fn defines(&self, kind: &GroupVersionKind) -> bool {
+        let spec = &self.object.data["spec"];
+        self.wave() == Wave::Definitions && spec["group"] == *kind.group && spec["names"]["kind"] == *kind.kind
+    }
+
     pub(super) fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
@@ -47,9 +53,7 @@ pub(super) fn objects(manifests: &[Manifest]) -> Result<Vec<Object>, KubernetesE
     let mut objects = Vec::new();
     for manifest in manifests {
         let path = manifest.path.display();
-        // As kubectl reads YAML: `0555` is octal, `yes` is a boolean.
-        let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
-        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&manifest.text, options)
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&manifest.text, reading())
             .map_err(|error| KubernetesError::Rejected(format!("{path}: {}", first_line(&error.to_string()))))?;
         for (number, document) in (1..).zip(documents) {
             flatten(&format!("{path}: document {number}"), &path.to_string(), document, &mut objects)?;
@@ -57,6 +61,15 @@ pub(super) fn objects(manifests: &[Manifest]) -> Result<Vec<Object>, KubernetesE
     }
     objects.sort_by_key(Object::wave);
     Ok(objects)
+}
+
+/// As kubectl reads YAML: `0644` is octal, `yes` is a boolean. Deep enough for the schemas of large definitions.
+fn reading() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: 160 },
+    }
 }
 
 fn flatten(place: &str, path: &str, document: Value, into: &mut Vec<Object>) -> Result<(), KubernetesError> {
@@ -126,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_as_kubectl_reads_them() {
-        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {a: 0555, b: 10, c: '0555', d: 1e3}\n";
-        let data = parse(text).unwrap().remove(0).object.data;
-        assert_eq!(data["spec"], serde_json::json!({"a": 365, "b": 10, "c": "0555", "d": 1e3}));
+    fn file_modes_are_octal_and_quoted_text_stays_text() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nmodes: [0644, '0644', 10, 0, 1e3]\n";
+        let object = serde_json::to_value(&parse(text).unwrap()[0].object).unwrap();
+        assert_eq!(object["modes"], serde_json::json!([420, "0644", 10, 0, 1e3]));
     }
 
     #[test]
