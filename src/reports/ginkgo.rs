@@ -109,7 +109,10 @@ impl Reading<'_, '_> {
         if suite.config.dry_run {
             self.into.dry_run();
         }
-        let explained = suite.reasons.iter().fold(false, |any, reason| self.into.ended(reason) || any);
+        let mut explained = false;
+        for reason in &suite.reasons {
+            explained |= self.into.ended(reason);
+        }
         if suite.succeeded == Some(false) && suite.bad == 0 && !explained {
             let reasons =
                 if suite.reasons.is_empty() { String::new() } else { format!(": {}", suite.reasons.join(", ")) };

@@ -364,7 +364,7 @@ impl JUnit<'_> {
         if let (Some(what), Some(Found::Report)) = (&broken, &self.found) {
             self.file.problem(self.into, Weight::Fatal, what);
             // A case that had failed already has failed; one that had not is unknown.
-            if self.open.iter().any(|&element| element == Element::Case) && self.case.is_bad() {
+            if self.open.contains(&Element::Case) && self.case.is_bad() {
                 self.close_case();
             }
         }

@@ -58,7 +58,6 @@ fn messages_come_from_wherever_the_tool_puts_them() {
         ("go-junit-report", 0, "cart_test.go:22: got 2 items, want 1"),
         ("googletest", 0, "Which is: 4"),
         ("jest-junit", 0, "Expected number of calls: 1"),
-        ("nameless", "failure", [6, 2, 1, 1, 2, 0], &["(no name)", "only.a.Class"]),
         ("nextest", 0, "left: 2"),
         ("phpunit", 0, "Failed asserting that 3 matches expected 4."),
         ("playwright", 0, "expect(received).toBe(expected)"),
