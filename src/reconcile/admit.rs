@@ -94,9 +94,13 @@ impl Reconciler for Admit {
         wanting.sort_by_key(|(view, step)| (*step == Step::Admit, view.run.id));
         let mut activity = Activity::default().again(SignedDuration::from_secs(5));
         if let Err(error) = self.context.ports.provider.check().await {
-            let reason = format!("waiting: {}", chain(&error));
+            // Statuses are public: the error's causes name what only an operator may know.
+            let reason = format!("waiting: {error}");
             for (view, _) in &wanting {
                 activity.changed += self.wait(view, &reason).await?;
+            }
+            if activity.changed > 0 {
+                tracing::warn!(error = chain(&error), runs = activity.changed, "runs wait: no cluster can be made");
             }
             return Ok(activity);
         }

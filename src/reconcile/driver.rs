@@ -16,6 +16,8 @@ use super::{Activity, Reconciler, chain};
 const PERIOD: Duration = Duration::from_secs(10);
 /// After a failed activation.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// Once told to stop, an activation may take this much longer; cut off, it is as after a crash.
+const GRACE: Duration = Duration::from_secs(3);
 /// Panics in a row that end the process.
 const MAX_PANICS: u32 = 3;
 
@@ -62,7 +64,14 @@ async fn drive(mut reconciler: Box<dyn Reconciler>, waker: Waker, stop: Cancella
     while !stop.is_cancelled() {
         // Marked as seen before looking: a change made while we look wakes us again.
         signal.mark_unchanged();
-        let pause = match AssertUnwindSafe(reconciler.activate()).catch_unwind().await {
+        let outcome = tokio::select! {
+            outcome = AssertUnwindSafe(reconciler.activate()).catch_unwind() => outcome,
+            () = overdue(&stop) => {
+                tracing::info!(reconciler = reconciler.name(), "cut off in the middle; it is taken up again");
+                break;
+            }
+        };
+        let pause = match outcome {
             Ok(outcome) => {
                 panics = 0;
                 after(reconciler.name(), outcome, &waker)
@@ -81,6 +90,12 @@ async fn drive(mut reconciler: Box<dyn Reconciler>, waker: Waker, stop: Cancella
         }
     }
     Ok(())
+}
+
+/// Ends some time after `stop`.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::timeout(GRACE, std::future::pending::<()>()).await.ok();
 }
 
 fn after(name: &'static str, outcome: anyhow::Result<Activity>, waker: &Waker) -> Duration {

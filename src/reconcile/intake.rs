@@ -140,9 +140,13 @@ impl Intake {
             Policy::Broken(why) => return self.refuse(delivery, event, &pr, trigger, &why).await,
             Policy::Gate(gate) => *gate,
         };
-        let wanted = added.map_or_else(|| pr.labels.contains(&gate.label), |label| *label == gate.label);
-        if !wanted {
+        // A label that came after this event speaks through an event of its own, by whoever added it.
+        let brought = added.map_or_else(|| event.labels.contains(&gate.label), |label| *label == gate.label);
+        if !brought {
             return Ok(Some(format!("ignored: it does not bring the label {}", gate.label)));
+        }
+        if !pr.labels.contains(&gate.label) {
+            return Ok(Some(format!("ignored: the label {} was taken off again", gate.label)));
         }
         if permission? < Permission::Write {
             return Ok(Some(format!("ignored: {} may not start runs", event.sender)));
