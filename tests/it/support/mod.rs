@@ -2,5 +2,6 @@
 
 pub mod databases;
 pub mod engine;
+pub mod gate;
 pub mod http;
 pub mod values;

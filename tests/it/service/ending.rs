@@ -1,0 +1,80 @@
+//! What stops a run, and what its statuses say then.
+
+use portcullis_github::{Fault, Match, Pull, StatusState};
+
+use crate::support::gate::{Gate, LABEL};
+
+const SUITES: [&str; 2] = ["smoke", "statefulset"];
+
+async fn waiting_run() -> (Gate, Pull) {
+    let gate = Gate::start().await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    gate.announced(&pr.head_sha()).await;
+    (gate, pr)
+}
+
+/// The commit's statuses end so and stay so: nothing is written after the last of them.
+async fn ended(gate: &Gate, sha: &str, words: &str) {
+    gate.shows(sha, &SUITES, StatusState::Error, words).await;
+    gate.handled().await;
+    let last: Vec<_> = gate.github.statuses(sha).into_iter().rev().take(SUITES.len()).map(|s| s.state).collect();
+    assert_eq!(last, [StatusState::Error; 2], "{}", gate.log());
+}
+
+#[tokio::test]
+async fn taking_the_label_off_cancels_and_putting_it_back_starts_again() {
+    let (gate, pr) = waiting_run().await;
+    pr.unlabel(LABEL, "alice");
+    ended(&gate, &pr.head_sha(), "cancelled: the label was taken off").await;
+    pr.label(LABEL, "alice");
+    gate.announced(&pr.head_sha()).await;
+    assert_eq!(gate.runs().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_label_that_was_taken_off_before_anybody_looked_starts_nothing() {
+    let gate = Gate::start().await;
+    let pr = gate.open_pr("feature");
+    gate.handled().await;
+    gate.github.fail_next(Match::get("/repos/acme/infra/pulls/*"), 1, Fault::Status(500));
+    pr.label(LABEL, "alice").answered().await;
+    pr.unlabel(LABEL, "alice");
+    gate.started_nothing(&pr.head_sha()).await;
+}
+
+#[tokio::test]
+async fn taking_another_label_off_changes_nothing() {
+    let (gate, pr) = waiting_run().await;
+    pr.label("documentation", "alice");
+    pr.unlabel("documentation", "alice");
+    gate.handled().await;
+    gate.announced(&pr.head_sha()).await;
+    assert_eq!(gate.runs().await[0]["state"], "queued");
+}
+
+#[tokio::test]
+async fn closing_the_pull_request_cancels() {
+    let (gate, pr) = waiting_run().await;
+    pr.close("alice");
+    ended(&gate, &pr.head_sha(), "cancelled: the pull request was closed").await;
+}
+
+#[tokio::test]
+async fn a_push_by_a_writer_replaces_the_run() {
+    let (gate, pr) = waiting_run().await;
+    let before = pr.head_sha();
+    let (after, _) = pr.push([("CHANGES.md", "another change\n")], "alice");
+    gate.announced(&after).await;
+    ended(&gate, &before, "cancelled: a newer commit replaced this one").await;
+    assert_eq!(gate.runs().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_push_by_a_stranger_cancels_and_starts_nothing() {
+    let (gate, pr) = waiting_run().await;
+    let before = pr.head_sha();
+    let (after, _) = pr.push([("CHANGES.md", "something nobody has read\n")], "mallory");
+    ended(&gate, &before, "cancelled: a newer commit replaced this one").await;
+    assert_eq!((gate.github.statuses(&after), gate.runs().await.len()), (vec![], 1));
+}

@@ -1,0 +1,34 @@
+//! Changes that cannot be merged, and changes of which GitHub does not know yet whether they can.
+
+use portcullis_github::{PrSpec, StatusState};
+
+use crate::support::gate::{Gate, LABEL};
+
+const CANNOT: &str = "cannot be merged into main";
+
+#[tokio::test]
+async fn a_change_in_conflict_says_so_in_every_context_and_is_tested_once_it_is_resolved() {
+    let gate = Gate::start().await;
+    let change = [("app.yaml", "replicas: 2\n")].into();
+    let pr = gate.repo.open_pr(PrSpec { files: change, ..PrSpec::default() });
+    gate.repo.commit("main", [("app.yaml", "replicas: 3\n")]);
+    assert_eq!(pr.merge_sha(), None);
+    pr.label(LABEL, "alice");
+    gate.shows(&pr.head_sha(), &["smoke", "statefulset"], StatusState::Error, CANNOT).await;
+    assert_eq!(gate.runs().await[0]["state"], "finished");
+
+    let (resolved, _) = pr.push([("app.yaml", "replicas: 3\n")], "alice");
+    gate.announced(&resolved).await;
+}
+
+#[tokio::test]
+async fn a_run_starts_once_github_knows_the_merge() {
+    let gate = Gate::start().await;
+    gate.github.delay_mergeability(2);
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    gate.announced(&pr.head_sha()).await;
+    let path = format!("/repos/acme/infra/pulls/{}", pr.number());
+    let looks = gate.github.requests().iter().filter(|request| request.path == path).count();
+    assert!((3..10).contains(&looks), "{looks} looks");
+}

@@ -1,0 +1,258 @@
+//! The built program as a process of its own, before a stand-in GitHub: what tests of the whole service hold.
+//! It looks only through doors that users have: GitHub, HTTP, signals, the log. Docker is out of reach, so runs wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use portcullis_github::{Files, Github, Hook, Permission, PrSpec, Pull, Repo, StatusState};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::databases::{self, Database};
+use super::http::Answer;
+use super::values::at;
+
+/// Where a repository keeps its policy.
+pub const POLICY: &str = ".github/portcullis.yaml";
+/// The label that starts runs.
+pub const LABEL: &str = "ready-to-test";
+/// Two suites, so that "every" and "one of" differ.
+pub const TWO_SUITES: &str = "version: 1\nsuites:\n  smoke:\n  statefulset:\n";
+pub const ONE_SUITE: &str = "version: 1\nsuites:\n  smoke:\n";
+/// What a run without Docker says.
+pub const WAITING: &str = "waiting: Docker is not reachable";
+
+pub const SECRET: &str = "It's a Secret to Everybody";
+const REPO: &str = "acme/infra";
+/// Far more than anything here takes; a machine that does much else still gets there.
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_millis(25);
+
+/// A running service that one repository sends its webhooks to.
+pub struct Gate {
+    pub github: Github,
+    pub repo: Repo,
+    pub hook: Hook,
+    database: Database,
+    process: Child,
+    address: String,
+    folder: TempDir,
+}
+
+impl Gate {
+    /// With two suites, on SQLite.
+    pub async fn start() -> Self {
+        Self::with_policy(TWO_SUITES).await
+    }
+
+    pub async fn with_policy(policy: &str) -> Self {
+        Self::on(databases::sqlite().await, &[(POLICY, policy)]).await
+    }
+
+    /// On this database, before a repository with these files.
+    pub async fn on(database: Database, files: &[(&str, &str)]) -> Self {
+        let github = Github::start().await.unwrap();
+        let repo = github.repo(REPO);
+        repo.commit("main", files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect::<Vec<_>>());
+        for login in ["alice", "portcullis"] {
+            github.user(login).permission(REPO, Permission::Write);
+        }
+        github.user("trent").permission(REPO, Permission::Triage);
+        let (folder, address) = (TempDir::new().unwrap(), free_address());
+        let settings = settings(&address, &github, &database.url);
+        std::fs::write(folder.path().join("portcullis.toml"), settings).unwrap();
+        let process = spawn(&folder);
+        let hook = github.webhook(REPO, &webhook_url(&address), SECRET);
+        let mut gate = Self { github, repo, hook, database, process, address, folder };
+        gate.answers().await;
+        gate
+    }
+
+    /// A pull request of alice's from this branch, without a label.
+    pub fn open_pr(&self, branch: &str) -> Pull {
+        self.repo.open_pr(PrSpec { head_branch: branch.into(), ..PrSpec::default() })
+    }
+
+    pub fn webhook_url(&self) -> String {
+        webhook_url(&self.address)
+    }
+
+    /// The latest status of every context of a commit.
+    pub fn shown(&self, sha: &str) -> BTreeMap<String, (StatusState, String)> {
+        let told = self.github.statuses(sha).into_iter();
+        told.map(|status| (status.context, (status.state, status.description.unwrap_or_default()))).collect()
+    }
+
+    /// Waits until GitHub shows what `probe` looks for.
+    pub async fn until<T>(&self, what: &str, probe: impl FnMut(&Github) -> Option<T>) -> T {
+        match tokio::time::timeout(PATIENCE, self.github.until(probe)).await {
+            Ok(found) => found,
+            Err(_) => panic!("{what}: it never came to that\n{}", self.log()),
+        }
+    }
+
+    /// Waits until exactly these suites show this state, with a description that starts so.
+    pub async fn shows(&self, sha: &str, suites: &[&str], state: StatusState, words: &str) {
+        let all: BTreeSet<String> = suites.iter().map(|suite| format!("portcullis/{suite}")).collect();
+        let is_so = |told: &(StatusState, String)| told.0 == state && told.1.starts_with(words);
+        let what = format!("{suites:?} of {sha} are {state:?} `{words}`");
+        self.until(&what, |_| {
+            let shown = self.shown(sha);
+            (shown.keys().cloned().collect::<BTreeSet<_>>() == all && shown.values().all(is_so)).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until both suites say that they wait for Docker.
+    pub async fn announced(&self, sha: &str) {
+        self.shows(sha, &["smoke", "statefulset"], StatusState::Pending, WAITING).await;
+    }
+
+    /// Waits until every delivery that GitHub sent was acted upon.
+    pub async fn handled(&self) {
+        self.github.deliveries_settled().await;
+        let (store, far) = (&self.database.store, at(100 * 365 * 86_400));
+        self.eventually("every delivery is acted upon", async || {
+            store.open_deliveries(far, 1).await.unwrap().is_empty()
+        })
+        .await;
+    }
+
+    /// Waits until the service has noted that GitHub shows all it wants to say.
+    pub async fn published(&self) {
+        let (store, far) = (&self.database.store, at(100 * 365 * 86_400));
+        self.eventually("every status is published", async || store.unpublished(far, 1).await.unwrap().is_empty())
+            .await;
+    }
+
+    /// Asserts that what was sent so far started nothing and said nothing on a commit.
+    pub async fn started_nothing(&self, sha: &str) {
+        self.handled().await;
+        assert_eq!((self.runs().await.len(), self.github.statuses(sha)), (0, vec![]), "{}", self.log());
+    }
+
+    /// Every run, newest first, as the API lists them.
+    pub async fn runs(&self) -> Vec<Value> {
+        let answer = self.get("/api/v1/runs").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page: Value = serde_json::from_str(&answer.body).unwrap();
+        page["runs"].as_array().unwrap().clone()
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        ask(&self.address, path).await.unwrap()
+    }
+
+    /// Waits until a condition holds that nobody tells us of.
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let begun = Instant::now();
+        while !holds().await {
+            assert!(begun.elapsed() < PATIENCE, "{what}: it never came to that\n{}", self.log());
+            pause().await;
+        }
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// Up again on the same data, and answering.
+    pub async fn start_again(&mut self) {
+        self.process = spawn(&self.folder);
+        self.answers().await;
+    }
+
+    /// SIGTERM; how the process ended and after how long.
+    pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let (begun, id) = (Instant::now(), self.process.id().unwrap());
+        kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+        let ended = tokio::time::timeout(PATIENCE, self.process.wait()).await;
+        let Ok(status) = ended else { panic!("SIGTERM was not heeded\n{}", self.log()) };
+        (status.unwrap(), begun.elapsed())
+    }
+
+    /// Another process with the same configuration that listens elsewhere, until it gives up.
+    pub async fn another(&self) -> Output {
+        let mut command = program(&self.folder);
+        command.env("PORTCULLIS_SERVER__LISTEN", free_address()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+        ended.unwrap_or_else(|_| panic!("the second process runs on\n{}", self.log())).unwrap()
+    }
+
+    /// What the processes logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default()
+    }
+
+    async fn answers(&mut self) {
+        let begun = Instant::now();
+        while ask(&self.address, "/healthz").await.is_err() {
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none() && begun.elapsed() < PATIENCE, "no answer ({ended:?})\n{}", self.log());
+            pause().await;
+        }
+    }
+}
+
+/// A change to the policy, for pull requests and pushes.
+pub fn policy(text: &str) -> Files {
+    Files::new().file(POLICY, text.to_owned())
+}
+
+/// A moment between two looks at something that does not tell.
+async fn pause() {
+    tokio::time::timeout(LOOK, std::future::pending::<()>()).await.ok();
+}
+
+async fn ask(address: &str, path: &str) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await?;
+    Ok(Answer::parse(&bytes))
+}
+
+fn webhook_url(address: &str) -> String {
+    format!("http://{address}/webhooks/github")
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn log_file(folder: &TempDir) -> PathBuf {
+    folder.path().join("service.log")
+}
+
+/// Nothing of this machine's environment configures it.
+fn program(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(["serve", "--config", "portcullis.toml"]).current_dir(folder.path());
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+fn spawn(folder: &TempDir) -> Child {
+    let log = File::options().create(true).append(true).open(log_file(folder)).unwrap();
+    program(folder).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+}
+
+fn settings(address: &str, github: &Github, store: &str) -> String {
+    let (url, token) = (github.url(), github.token("portcullis"));
+    format!(
+        "[server]\nlisten = \"{address}\"\ndata_dir = \"data\"\n\n\
+         [github]\napi_url = \"{url}\"\ntoken = \"{token}\"\nwebhook_secrets = [\"{SECRET}\"]\n\n\
+         [store]\nurl = \"{store}\"\n\n\
+         [docker]\nhost = \"unix:///nonexistent/docker.sock\"\n"
+    )
+}
