@@ -120,8 +120,8 @@ fn advance(view: &RunView) -> Step {
     let mut open = view.run.gate.suites.iter().filter(|(name, _)| !view.conclusions.contains_key(*name));
     let Some((name, suite)) = open.next() else { return all_concluded(view) };
     match outcome(view, name, suite) {
-        Outcome::Known(conclusion) => return Step::Conclude(name.clone(), conclusion),
-        Outcome::NeedsFreshCluster => return Step::ReplaceCluster,
+        Outcome::Known(conclusion) => Step::Conclude(name.clone(), conclusion),
+        Outcome::NeedsFreshCluster => Step::ReplaceCluster,
         Outcome::NeedsAttempt(number) => match ready_cluster(view) {
             Ok(()) => Step::CreateAttempt { suite: name.clone(), number },
             Err(step) => step,

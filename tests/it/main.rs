@@ -2,6 +2,7 @@
 //! ignored by default, so that a skip is counted as one; `make test` provides everything and runs them.
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![expect(unreachable_pub, reason = "what tests share is public within this one binary")]
 
 mod architecture;
 mod cli;

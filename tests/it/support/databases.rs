@@ -17,6 +17,7 @@ pub async fn sqlite() -> Database {
     Database { store: Store::open(&url).await.unwrap(), url, _folder: Some(folder) }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test command names it, and no configuration is read here")]
 pub async fn postgres() -> Database {
     let server = std::env::var("PORTCULLIS_TEST_POSTGRES").expect("PORTCULLIS_TEST_POSTGRES names a server");
     let name = format!("test_{}", uuid::Uuid::now_v7().simple());

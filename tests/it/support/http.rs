@@ -96,7 +96,9 @@ impl Service {
             links: Links { context_prefix: "portcullis".into(), public_url: format!("http://{address}") },
             forge_url: "https://github.example".into(),
             secrets: vec!["the former secret".into(), SECRET.into()],
-            wake: Arc::new(move || drop(counter.fetch_add(1, Ordering::SeqCst))),
+            wake: Arc::new(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }),
             limits,
         };
         let mut tasks = JoinSet::new();
