@@ -22,6 +22,6 @@ lint: ## formatting, clippy, shell and Go checks
 	@deploy/build/lint
 
 images: ## the container images: node, conformance tests
-	@deploy/build/need docker c go debian
+	@deploy/build/need docker
 	@deploy/build/engine
 	@deploy/build/images node conformance
