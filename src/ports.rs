@@ -34,6 +34,7 @@ pub trait Clock: Send + Sync {
 /// Where code and statuses live: GitHub.
 #[async_trait]
 pub trait Forge: Send + Sync {
+    /// The pull request as it is now; its base is the tip of the base branch.
     async fn pull_request(&self, repo: &RepoName, number: u64) -> Result<PullRequest, ForgeError>;
 
     /// What a user may do in the repository. Somebody without any access has [`Permission::None`].

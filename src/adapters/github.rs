@@ -105,13 +105,32 @@ impl Github {
     }
 }
 
+impl Github {
+    /// The commit a branch points at; `None` where there is no such branch (any more).
+    async fn tip(&self, repo: &RepoName, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        let Some(encoded) = base::file_path(branch) else { return Ok(None) };
+        let what = format!("the branch {branch} of {repo}");
+        let call = Call::get(CallKind::Branch, what, format!("/repos/{repo}/git/ref/heads/{encoded}"));
+        match self.api.call(repo, &call).await {
+            Ok(answer) => answer.json::<answers::Reference>().map(|reference| Some(reference.into())),
+            Err(ForgeError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 #[async_trait]
 impl Forge for Github {
     async fn pull_request(&self, repo: &RepoName, number: u64) -> Result<PullRequest, ForgeError> {
         let what = format!("pull request #{number} of {repo}");
         let call = Call::get(CallKind::PullRequest, what, format!("/repos/{repo}/pulls/{number}"));
         let answer: answers::PullRequest = self.api.call(repo, &call).await?.json()?;
-        Ok(answer.into())
+        let mut found: PullRequest = answer.into();
+        // The base that GitHub records with a pull request stays behind when its branch moves; the test merge does not.
+        if let Some(tip) = self.tip(repo, &found.base_ref).await? {
+            found.base = tip;
+        }
+        Ok(found)
     }
 
     async fn permission(&self, repo: &RepoName, login: &str) -> Result<Permission, ForgeError> {

@@ -208,8 +208,9 @@ fn cases_failed(evidence: &Evidence) -> Option<Decision> {
         return Some((Verdict::Error, Reason::Infrastructure, text));
     }
     let then = end_in_words(evidence).map(|end| format!(", then {end}")).unwrap_or_default();
-    let name = first.map_or(String::new(), |f| format!(": {}", f.name));
-    let text = format!("{} of {} failed{then}{name}", digest.counts.bad(), digest.counts.ran());
+    let why = |headline: &str| if headline.is_empty() { String::new() } else { format!(": {headline}") };
+    let first = first.map_or(String::new(), |f| format!(": {}{}", f.name, why(&f.headline)));
+    let text = format!("{} of {} failed{then}{first}", digest.counts.bad(), digest.counts.ran());
     Some((Verdict::Failure, Reason::CasesFailed, text))
 }
 

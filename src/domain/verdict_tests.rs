@@ -45,12 +45,12 @@ fn green_cases_and_a_clean_exit_pass() {
 
 #[test]
 fn failed_cases_fail_whatever_the_exit_status() {
-    expect(&red(2, 311), Verdict::Failure, Reason::CasesFailed, "2 of 311 failed: spec 0");
+    expect(&red(2, 311), Verdict::Failure, Reason::CasesFailed, "2 of 311 failed: spec 0: expected 1 to equal 2");
     let mut evidence = red(1, 3);
     evidence.exit = Exit::Code(0);
     assert_eq!(judged(&evidence).0, Verdict::Failure);
     evidence.exit = Exit::OutOfMemory;
-    expect(&evidence, Verdict::Failure, Reason::CasesFailed, "1 of 3 failed, then out of memory: spec 0");
+    expect(&evidence, Verdict::Failure, Reason::CasesFailed, "1 of 3 failed, then out of memory: spec 0: expected 1 to equal 2");
 }
 
 #[test]

@@ -1,28 +1,21 @@
 //! Gathers what readers see into one `Report`: folds tries of a case, keeps rows for what people ask about, counts the rest.
-//! Holds every limit on memory; must not know a file format.
+//! Memory is limited here and in `rows`; must not know a file format.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::time::Duration;
 
-use crate::domain::case::{Case, CaseId, Fold, Try, TryStatus};
+use super::rows::{Rows, shown};
+use crate::domain::case::{Fold, TryStatus};
 use crate::domain::report::{Counts, Report, SuiteEnd, SuiteEvent, Weight};
-use crate::domain::text::{cut, plain, plain_line};
 
-/// Cases kept as rows. More are counted; bad ones get room beyond that.
-const ROWS: usize = 100_000;
-const BAD_ROWS: usize = 110_000;
 /// Distinct cases that are told apart at all.
 const CASES: usize = 2_000_000;
-/// Tries of one case that are kept; all are folded.
-const TRIES: usize = 50;
-/// Characters of a name and of a message, and bytes of all messages after which only the first line's worth is kept.
-const NAME: usize = 2000;
-const MESSAGE: usize = 8000;
-const ALL_MESSAGES: usize = 32 * 1024 * 1024;
-const SHORT_MESSAGE: usize = 300;
 /// Cases of one name in one suite that are told apart.
 const SAME_NAME: u32 = 100;
+/// Characters of a node's name or a problem.
+const TEXT: usize = 1000;
 const EVENTS: usize = 100;
 const PROBLEMS: usize = 100;
 
@@ -53,11 +46,9 @@ pub(super) struct Collector {
     report: Report,
     index: HashMap<u64, Slot, BuildHasherDefault<Hashed>>,
     hasher: RandomState,
-    /// Where each row was last seen, see `Sighting::listed_once_in`.
-    row_seen_in: Vec<u32>,
+    rows: Rows,
     lanes: u32,
     took: Duration,
-    message_bytes: usize,
     /// Suites (name, seed) that a complete Ginkgo JSON report has told about already: their JUnit says less.
     told: HashSet<(String, String)>,
 }
@@ -93,10 +84,9 @@ impl Collector {
             report: Report::default(),
             index: HashMap::default(),
             hasher: RandomState::new(),
-            row_seen_in: Vec::new(),
+            rows: Rows::default(),
             lanes: 0,
             took: Duration::ZERO,
-            message_bytes: 0,
             told: HashSet::new(),
         }
     }
@@ -114,26 +104,25 @@ impl Collector {
         };
         let hash = self.identity(who);
         let full = self.index.len() >= CASES;
-        match self.index.get_mut(&hash) {
-            None if full => self.too_many(),
-            None => {
+        match self.index.entry(hash) {
+            Entry::Vacant(_) if full => self.too_many(),
+            Entry::Vacant(free) => {
                 let mut fold = Fold::of(first.status, lane);
                 tries[1..].iter().for_each(|seen| fold.add(seen.status, lane));
-                let row = self.row(who, lane, tries, fold, noteworthy);
-                self.index.insert(hash, row.map_or(Slot::Light(fold, who.listed_once_in), Slot::Row));
+                let row = self.rows.keep(who, lane, tries, fold, noteworthy);
+                free.insert(row.map_or(Slot::Light(fold, who.listed_once_in), Slot::Row));
             }
-            Some(Slot::Row(row)) => {
-                let row = *row;
-                self.extend(row, who, lane, tries);
-            }
-            Some(Slot::Light(fold, seen_in)) => {
-                tries.iter().for_each(|seen| fold.add(seen.status, lane));
-                *seen_in = who.listed_once_in;
-                let fold = *fold;
-                if let Some(row) = self.row(who, lane, tries, fold, noteworthy) {
-                    self.index.insert(hash, Slot::Row(row));
+            Entry::Occupied(mut taken) => match taken.get_mut() {
+                Slot::Row(row) => self.rows.extend(*row, who, lane, tries),
+                Slot::Light(fold, seen_in) => {
+                    tries.iter().for_each(|seen| fold.add(seen.status, lane));
+                    *seen_in = who.listed_once_in;
+                    let row = self.rows.keep(who, lane, tries, *fold, noteworthy);
+                    if let Some(row) = row {
+                        *taken.get_mut() = Slot::Row(row);
+                    }
                 }
-            }
+            },
         }
     }
 
@@ -146,7 +135,7 @@ impl Collector {
         // Bounded: a file cannot name one case so often that looking for its number costs more than reading it.
         for number in 1..SAME_NAME {
             let seen_in = match self.index.get(&hash) {
-                Some(Slot::Row(row)) => self.row_seen_in[*row as usize],
+                Some(Slot::Row(row)) => self.rows.seen_in(*row),
                 Some(Slot::Light(_, seen_in)) => *seen_in,
                 None => break,
             };
@@ -156,46 +145,6 @@ impl Collector {
             hash = self.hasher.hash_one((hash, number));
         }
         hash
-    }
-
-    /// Makes a row for a case, if it deserves one and there is room.
-    fn row(&mut self, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>], fold: Fold, noteworthy: bool) -> Option<u32> {
-        let ran = tries.iter().any(|seen| seen.status != TryStatus::Skipped);
-        let rows = self.report.cases.len();
-        let room = rows < if fold.outcome().is_bad() { BAD_ROWS } else { ROWS };
-        if !(ran || noteworthy) || !room {
-            return None;
-        }
-        let id = CaseId { suite: shown(who.suite), class: shown(who.class), name: shown(who.name) };
-        let tries = tries.iter().take(TRIES).map(|seen| self.try_of(seen, lane)).collect();
-        self.report.cases.push(Case { id, tries, fold });
-        self.row_seen_in.push(who.listed_once_in);
-        Some(u32::try_from(rows).expect("rows are limited"))
-    }
-
-    fn extend(&mut self, row: u32, who: Sighting<'_>, lane: u32, tries: &[Seen<'_>]) {
-        self.row_seen_in[row as usize] = who.listed_once_in;
-        for seen in tries {
-            let next = self.try_of(seen, lane);
-            let case = &mut self.report.cases[row as usize];
-            case.fold.add(seen.status, lane);
-            if case.tries.len() < TRIES {
-                case.tries.push(next);
-            }
-        }
-    }
-
-    fn try_of(&mut self, seen: &Seen<'_>, lane: u32) -> Try {
-        let message = (!seen.message.is_empty()).then(|| self.message(seen.message));
-        Try { status: seen.status, lane, took: seen.took, message }
-    }
-
-    /// A message fit to keep.
-    fn message(&mut self, raw: &str) -> String {
-        let most = if self.message_bytes < ALL_MESSAGES { MESSAGE } else { SHORT_MESSAGE };
-        let message = cut(plain(raw).trim(), most);
-        self.message_bytes += message.len();
-        message
     }
 
     fn too_many(&mut self) {
@@ -208,15 +157,15 @@ impl Collector {
     /// Something failed outside the cases.
     pub(super) fn event(&mut self, node: &str, raw: &str) {
         if self.report.events.len() < EVENTS {
-            let message = self.message(raw);
-            self.report.events.push(SuiteEvent { node: shown(node), message });
+            let message = self.rows.message(raw).unwrap_or_default();
+            self.report.events.push(SuiteEvent { node: shown(node, TEXT), message });
         }
     }
 
     /// Something makes the files hard to believe.
     pub(super) fn problem(&mut self, weight: Weight, text: &str) {
         if self.report.problems.len() < PROBLEMS || (weight == Weight::Fatal && !self.has_fatal()) {
-            self.report.doubt(weight, cut(&plain_line(text), MESSAGE));
+            self.report.doubt(weight, shown(text, TEXT));
         }
     }
 
@@ -281,14 +230,7 @@ impl Collector {
             }
         }
         self.report.unlisted = unlisted;
+        self.report.cases = self.rows.into_cases();
         self.report
     }
-}
-
-/// A name fit to show.
-fn shown(name: &str) -> String {
-    if name.len() <= NAME && name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-        return name.to_owned();
-    }
-    cut(&plain_line(name), NAME)
 }

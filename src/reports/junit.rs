@@ -10,7 +10,8 @@ use quick_xml::events::{BytesStart, Event};
 use super::bounded::Bounded;
 use super::collect::Collector;
 use super::junit_case::{CaseFrame, Outcome};
-use super::suite::{SuiteFrame, counter, seconds};
+use super::suite::SuiteFrame;
+use super::suite_tag::SuiteTag;
 use super::xmltext::{Encoding, push, reference};
 use super::{File, Found};
 use crate::domain::report::Weight;
@@ -233,49 +234,35 @@ impl JUnit<'_> {
     }
 
     fn open_suite(&mut self, tag: &BytesStart<'_>) {
-        let mut frame =
-            SuiteFrame { is_root: tag.local_name().as_ref() == b"testsuites", idle: true, ..SuiteFrame::default() };
-        let (mut package, mut host, mut source, mut value) =
-            (String::new(), String::new(), String::new(), String::new());
-        for attribute in tag.html_attributes().with_checks(false).flatten() {
-            value.clear();
-            self.encoding.unescape(&attribute.value, &mut value);
-            let header = &mut frame.header;
-            match attribute.key.local_name().as_ref() {
-                b"name" => frame.name.clone_from(&value),
-                b"package" => package.clone_from(&value),
-                b"hostname" => host.clone_from(&value),
-                b"file" => source.clone_from(&value),
-                b"tests" => header.tests = counter(&value),
-                b"failures" => header.failures = counter(&value).unwrap_or(0),
-                b"errors" => header.errors = counter(&value).unwrap_or(0),
-                b"skipped" | b"skips" | b"skip" | b"disabled" | b"ignored" | b"notrun" | b"not-run"
-                | b"inconclusive" | b"pending" => {
-                    header.not_run = header.not_run.saturating_add(counter(&value).unwrap_or(0))
-                }
-                b"warnings" => header.counts_warnings = true,
-                b"time" => header.took = seconds(&value),
-                _ => {}
-            }
-            // Ginkgo v1 writes these and no others.
-            frame.idle &= matches!(attribute.key.as_ref(), b"name" | b"tests" | b"failures" | b"errors" | b"time");
-        }
-        frame.path = self.path_of(&frame, &package);
-        let host = self.host_number(&frame.path, host);
-        frame.apart = if host == 0 { source } else { format!("{source}\u{1f}{host}") };
-        frame.number = self.into.new_lane();
-        frame.lane = self.file.lane.unwrap_or(frame.number);
-        self.suites.push(frame);
+        let SuiteTag { name, package, host, source, header, like_ginkgo_v1 } = SuiteTag::read(tag, self.encoding);
+        let is_root = tag.local_name().as_ref() == b"testsuites";
+        let path = self.path_of(&name, &package, is_root);
+        let host = self.host_number(&path, host);
+        let apart = if host == 0 { source } else { format!("{source}\u{1f}{host}") };
+        let number = self.into.new_lane();
+        let lane = self.file.lane.unwrap_or(number);
+        let idle = like_ginkgo_v1;
+        self.suites.push(SuiteFrame {
+            path,
+            name,
+            apart,
+            lane,
+            number,
+            is_root,
+            header,
+            idle,
+            ..SuiteFrame::default()
+        });
     }
 
     /// Names from the outside in. Ant splits a class into package and name; one of its two files joins them.
-    fn path_of(&self, frame: &SuiteFrame, package: &str) -> String {
-        let java = !package.is_empty() && !package.contains('/') && !frame.name.starts_with(package);
-        let own = if java { format!("{package}.{}", frame.name) } else { frame.name.clone() };
+    fn path_of(&self, name: &str, package: &str, is_root: bool) -> String {
+        let java = !package.is_empty() && !package.contains('/') && !name.starts_with(package);
+        let own = if java { format!("{package}.{name}") } else { name.to_owned() };
         match self.suites.last() {
-            Some(outer) if frame.is_root || own.is_empty() => outer.path.clone(),
+            Some(outer) if is_root || own.is_empty() => outer.path.clone(),
             Some(outer) if !outer.path.is_empty() => format!("{} / {own}", outer.path),
-            None if frame.is_root => String::new(),
+            None if is_root => String::new(),
             Some(_) | None => own,
         }
     }

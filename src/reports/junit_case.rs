@@ -7,7 +7,8 @@ use quick_xml::events::BytesStart;
 
 use super::collect::{Collector, Seen, Sighting};
 use super::ginkgo_names::{spec_name, suite_node};
-use super::suite::{SuiteFrame, seconds};
+use super::suite::SuiteFrame;
+use super::suite_tag::seconds;
 use super::xmltext::{CAPTURE, Encoding};
 use crate::domain::case::TryStatus;
 
@@ -154,6 +155,7 @@ impl CaseFrame {
                 suite.idle &= self.time == "0" && self.class == suite.name && self.status.is_empty();
             }
         }
+        suite.seen.run_words += u64::from(self.status == "run");
         if self.is_unsure() {
             suite.seen.unsure += 1;
         }
@@ -184,6 +186,10 @@ impl CaseFrame {
         let noteworthy = self.is_noteworthy_skip(main);
         if self.outcomes.is_empty() {
             return into.case(who, suite.lane, &[Seen { status: main, took: self.took, message: "" }], noteworthy);
+        }
+        if !self.outcomes.iter().any(|(outcome, _)| outcome.is_other_try()) {
+            let seen = Seen { status: main, took: self.took, message: tidy(self.message_of(main)) };
+            return into.case(who, suite.lane, &[seen], noteworthy);
         }
         into.case(who, suite.lane, &self.tries(main), noteworthy);
     }

@@ -16,8 +16,10 @@ mod ginkgo_spec;
 mod junit;
 mod junit_case;
 mod merged;
+mod rows;
 mod source;
 mod suite;
+mod suite_tag;
 mod xmltext;
 
 pub use merged::write_merged;

@@ -52,6 +52,18 @@ struct Label {
     name: String,
 }
 
+/// A branch as git knows it.
+#[derive(Deserialize)]
+pub(super) struct Reference {
+    object: Tip,
+}
+
+impl From<Reference> for Sha {
+    fn from(answer: Reference) -> Self {
+        answer.object.sha
+    }
+}
+
 impl From<PullRequest> for ports::PullRequest {
     fn from(answer: PullRequest) -> Self {
         let mergeability = match (answer.mergeable, answer.merge_commit_sha) {

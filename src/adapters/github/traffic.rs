@@ -11,6 +11,7 @@ const UNKNOWN: u64 = u64::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
     PullRequest,
+    Branch,
     Permission,
     File,
     Archive,
@@ -22,13 +23,22 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    pub const ALL: [Self; 7] =
-        [Self::PullRequest, Self::Permission, Self::File, Self::Archive, Self::Status, Self::Installation, Self::Token];
+    pub const ALL: [Self; 8] = [
+        Self::PullRequest,
+        Self::Branch,
+        Self::Permission,
+        Self::File,
+        Self::Archive,
+        Self::Status,
+        Self::Installation,
+        Self::Token,
+    ];
 
     /// As a metric's label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PullRequest => "pull_request",
+            Self::Branch => "branch",
             Self::Permission => "permission",
             Self::File => "file",
             Self::Archive => "archive",

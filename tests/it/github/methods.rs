@@ -23,6 +23,9 @@ async fn a_pull_request_as_the_gate_needs_it() {
     assert_eq!(read.labels, labels);
     assert_eq!(read.mergeability, Mergeability::Merges(sha(&pr.merge_sha().unwrap())));
 
+    let moved = project.commit("main", [("elsewhere", "1")]);
+    assert_eq!(github.pull_request(&repo(), pr.number()).await.unwrap().base.as_str(), moved, "the branch's tip");
+
     drop(pr.convert_to_draft("alice"));
     assert!(github.pull_request(&repo(), pr.number()).await.unwrap().is_draft);
     drop(pr.close("alice"));

@@ -33,8 +33,8 @@ async fn once_the_policy_is_mended_the_same_commit_says_so_and_is_tested() {
     gate.shows(&pr.head_sha(), &["gate"], StatusState::Error, POLICY).await;
 
     gate.repo.commit("main", policy(TWO_SUITES));
-    pr.close("alice");
-    pr.reopen("alice");
+    pr.unlabel(LABEL, "alice");
+    pr.label(LABEL, "alice");
     mended(&gate, &pr.head_sha()).await;
 }
 
