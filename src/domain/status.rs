@@ -68,8 +68,8 @@ pub fn send_at(desired: StatusState, published: Published, now: Timestamp) -> Op
     let Some(last) = published.at.filter(|_| !desired.is_final() && published.writes > 0) else { return Some(now) };
     let pause_s = match published.writes {
         1..=3 => 3,
-        4..=6 => 60,
-        7..=8 => 300,
+        4..=6 => 20,
+        7..=8 => 180,
         9..WRITE_BUDGET => 900,
         _ => return None,
     };

@@ -50,7 +50,12 @@ fn failed_cases_fail_whatever_the_exit_status() {
     evidence.exit = Exit::Code(0);
     assert_eq!(judged(&evidence).0, Verdict::Failure);
     evidence.exit = Exit::OutOfMemory;
-    expect(&evidence, Verdict::Failure, Reason::CasesFailed, "1 of 3 failed, then out of memory: spec 0: expected 1 to equal 2");
+    expect(
+        &evidence,
+        Verdict::Failure,
+        Reason::CasesFailed,
+        "1 of 3 failed, then out of memory: spec 0: expected 1 to equal 2",
+    );
 }
 
 #[test]

@@ -101,22 +101,18 @@ fn running(attempt: &Attempt) -> String {
     again + &what
 }
 
+/// Without what exactly is being waited for: it changes by the second, and every change would cost a write per suite.
+/// The run's page shows it.
 fn preparing(view: &RunView) -> String {
-    let because = |message: &Option<String>| message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
     let Some(cluster) = view.cluster() else { return "waiting for a cluster".into() };
     if cluster.state != ClusterState::Ready {
-        return format!("creating a cluster{}", because(&cluster.message));
+        return "creating a cluster".into();
     }
     let under_way = |stage: &&Stage| view.setup(**stage).is_none_or(|setup| setup.state != SetupState::Done);
     match view.run.gate.stages().iter().find(under_way) {
-        Some(stage) => {
-            let what = match stage {
-                Stage::Base => "setting up the base",
-                Stage::Head if view.run.gate.upgrade => "upgrading to the change",
-                Stage::Head => "setting up",
-            };
-            format!("{what}{}", view.setup(*stage).map(|setup| because(&setup.message)).unwrap_or_default())
-        }
+        Some(Stage::Base) => "setting up the base".into(),
+        Some(Stage::Head) if view.run.gate.upgrade => "upgrading to the change".into(),
+        Some(Stage::Head) => "setting up".into(),
         None => "starting".into(),
     }
 }

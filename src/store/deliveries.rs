@@ -1,7 +1,9 @@
 //! The inbox: webhooks as received, stored before anything acts on them.
 
 use jiff::Timestamp;
-use sqlx::{Database, QueryBuilder};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Database, QueryBuilder};
 
 use super::rows::{Columns, millis};
 use super::{Db, Result, Store, execute, on};
@@ -39,18 +41,26 @@ impl Store {
     /// # Errors
     /// The store is not available; then none of the batch may be acknowledged.
     pub async fn accept(&self, batch: &[NewDelivery]) -> Result<Vec<Receipt>> {
-        let mut stored = match &self.db {
-            Db::Sqlite(pool) => guids(&insert(batch).build().fetch_all(pool).await?)?,
-            Db::Postgres(pool) => guids(&insert(batch).build().fetch_all(pool).await?)?,
+        let mut lane = self.lane.lock().await;
+        let mut connection = match lane.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
         };
-        let receipt = |delivery: &NewDelivery| match stored.iter().position(|guid| *guid == delivery.guid) {
-            Some(index) => {
-                stored.swap_remove(index);
-                Receipt::Stored
-            }
-            None => Receipt::Duplicate,
+        let accepted = match &mut connection {
+            Lane::Sqlite(connection) => accept_on!(connection, batch),
+            Lane::Postgres(connection) => accept_on!(connection, batch),
         };
-        Ok(batch.iter().map(receipt).collect())
+        // A connection that failed is not used again: it may have been cut.
+        *lane = accepted.is_ok().then_some(connection);
+        accepted
+    }
+
+    async fn connect(&self) -> Result<Lane> {
+        on!(self, pool => if pool.is_closed() { return Err(sqlx::Error::PoolClosed.into()) });
+        Ok(match &self.db {
+            Db::Sqlite(pool) => Lane::Sqlite(SqliteConnection::connect_with(&pool.connect_options()).await?),
+            Db::Postgres(pool) => Lane::Postgres(PgConnection::connect_with(&pool.connect_options()).await?),
+        })
     }
 
     /// Deliveries to be acted upon, oldest first.
@@ -94,8 +104,45 @@ impl Store {
 pub(super) const SETTLE: &str =
     "UPDATE deliveries SET processed_at = $1, outcome = $2 WHERE guid = $3 AND processed_at IS NULL";
 
+/// The inbox's own connection. Borrowing one for every batch costs as much as the batch.
+pub(super) enum Lane {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Tells what is new from what is known. Slower than finding out that all of it is new.
+const EXACT: &str = " ON CONFLICT (guid) DO NOTHING RETURNING guid";
+
+/// Almost always every delivery of a batch is new. If one is not, the first statement fails as a whole.
+macro_rules! accept_on {
+    ($connection:expr, $batch:expr) => {
+        match insert($batch, "").build().execute(&mut *$connection).await {
+            Ok(_) => Ok(vec![Receipt::Stored; $batch.len()]),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                match insert($batch, EXACT).build().fetch_all(&mut *$connection).await {
+                    Ok(rows) => guids(&rows).map(|stored| receipts($batch, stored)),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+}
+use accept_on;
+
+fn receipts(batch: &[NewDelivery], mut stored: Vec<String>) -> Vec<Receipt> {
+    let receipt = |delivery: &NewDelivery| match stored.iter().position(|guid| *guid == delivery.guid) {
+        Some(index) => {
+            stored.swap_remove(index);
+            Receipt::Stored
+        }
+        None => Receipt::Duplicate,
+    };
+    batch.iter().map(receipt).collect()
+}
+
 /// One statement for the whole batch: one commit, one fsync.
-fn insert<'a, D>(batch: &'a [NewDelivery]) -> QueryBuilder<D>
+fn insert<'a, D>(batch: &'a [NewDelivery], end: &'static str) -> QueryBuilder<D>
 where
     D: Database,
     &'a str: sqlx::Encode<'a, D> + sqlx::Type<D>,
@@ -109,7 +156,7 @@ where
             .push_bind(millis(delivery.received_at))
             .push_bind(&delivery.body[..]);
     });
-    query.push(" ON CONFLICT (guid) DO NOTHING RETURNING guid");
+    query.push(end);
     query
 }
 

@@ -31,6 +31,7 @@ async fn once_the_policy_is_mended_the_same_commit_says_so_and_is_tested() {
     let pr = gate.open_pr("feature");
     pr.label(LABEL, "alice");
     gate.shows(&pr.head_sha(), &["gate"], StatusState::Error, POLICY).await;
+    gate.handled().await;
 
     gate.repo.commit("main", policy(TWO_SUITES));
     pr.unlabel(LABEL, "alice");
@@ -45,6 +46,7 @@ async fn a_commit_pushed_after_the_policy_was_mended_is_tested() {
     pr.label(LABEL, "alice");
     let before = pr.head_sha();
     gate.shows(&before, &["gate"], StatusState::Error, POLICY).await;
+    gate.handled().await;
 
     gate.repo.commit("main", policy(TWO_SUITES));
     let (after, _) = pr.push([("CHANGES.md", "another change\n")], "alice");
