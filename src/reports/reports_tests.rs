@@ -161,7 +161,7 @@ fn limits_on_bytes_are_kept_and_said() {
     let path = dir.path().join("r.xml");
     fs::write(&path, format!("<testsuite><testcase name=\"a\"/>{}</testsuite>", " ".repeat(10_000))).unwrap();
     let limits = Limits { file_bytes: 5000, ..Limits::default() };
-    let report = read_paths(&[path.clone()], &limits);
+    let report = read_paths(std::slice::from_ref(&path), &limits);
     assert_eq!(report.counts().passed, 1);
     assert!(report.problems.iter().any(|p| p.weight == Weight::Fatal && p.text.contains("larger than the limit")));
     let limits = Limits { total_bytes: 5000, ..Limits::default() };
