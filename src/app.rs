@@ -26,7 +26,6 @@ use crate::web::{self, Web};
 /// Everything a running service consists of.
 pub struct App {
     pub context: reconcile::Context,
-    pub waker: Waker,
     docker: Arc<Docker>,
     config: ServerConfig,
     /// Held for as long as this process owns the data directory.
@@ -68,8 +67,9 @@ impl App {
             },
             artifacts: Artifacts::new(&config.data_dir),
             settings: Arc::new(settings),
+            waker: Waker::default(),
         };
-        Ok(Self { context, waker: Waker::default(), docker, config, _lock: lock })
+        Ok(Self { context, docker, config, _lock: lock })
     }
 
     /// Serves until `stop`, then ends in order: no new deliveries, no further steps, logs written, store closed.
@@ -80,7 +80,7 @@ impl App {
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let reconcilers = reconcile::all(&self.context);
         let engine = async {
-            let result = driver::run(reconcilers, self.waker.clone(), stop.clone()).await;
+            let result = driver::run(reconcilers, self.context.waker.clone(), stop.clone()).await;
             stop.cancel();
             result
         };
@@ -97,7 +97,7 @@ impl App {
 
     /// What the web room is given.
     pub fn web(&self) -> Web {
-        let waker = self.waker.clone();
+        let waker = self.context.waker.clone();
         Web {
             store: self.context.store.clone(),
             artifacts: self.context.artifacts.clone(),

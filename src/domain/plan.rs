@@ -107,11 +107,11 @@ fn tend(view: &RunView, attempt: &Attempt, now: Timestamp) -> Step {
     }
 }
 
-/// Notes the reason once; after that the attempt is moved on until it has ended.
+/// Notes the reason once; after that the attempt is moved on until it has ended. What has ended by itself is only collected.
 fn stop(attempt: &Attempt, reason: StopReason) -> Step {
-    match attempt.stop {
-        Some(_) => Step::Execute(attempt.id),
-        None => Step::Stop(attempt.id, reason),
+    match (attempt.stop, attempt.state) {
+        (None, AttemptState::Waiting | AttemptState::Running) => Step::Stop(attempt.id, reason),
+        (Some(_), _) | (None, AttemptState::Collecting | AttemptState::Done) => Step::Execute(attempt.id),
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+use self::driver::Waker;
 use crate::artifacts::Artifacts;
 use crate::domain::wording::Links;
 use crate::ports::Ports;
@@ -28,6 +29,8 @@ pub struct Context {
     pub ports: Ports,
     pub artifacts: Artifacts,
     pub settings: Arc<Settings>,
+    /// Has every reconciler look again.
+    pub waker: Waker,
 }
 
 /// What an operator decides about the reconcilers.

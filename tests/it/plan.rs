@@ -199,6 +199,8 @@ fn a_cancelled_run_stops_what_lives_and_then_ends() {
     assert_eq!(life.next(at(20)), Step::Stop(id, StopReason::Cancelled));
     life.0.attempts[0].stop = Some(StopReason::Cancelled);
     assert_eq!(life.next(at(20)), Step::Execute(id));
+    (life.0.attempts[0].stop, life.0.attempts[0].state) = (None, AttemptState::Collecting);
+    assert_eq!(life.next(at(20)), Step::Execute(id), "what has ended by itself is collected, not stopped");
     life.0.attempts[0].state = AttemptState::Done;
     assert_eq!(life.finish().0, Verdict::Error);
 }

@@ -1,0 +1,59 @@
+//! Collecting what a suite left: its log's end, its results, what the reports say. Long, so it is a task of its own; cut off anywhere,
+//! it is done again from the container, which is removed only after its evidence is fixed.
+
+use std::path::Path;
+
+use super::super::{Activity, Context};
+use super::suite_of;
+use super::watch::WATCH;
+use crate::domain::attempt::Attempt;
+use crate::domain::plan::RunView;
+use crate::domain::report::{Report, Weight};
+use crate::domain::verdict::{Evidence, Exit};
+use crate::ports::ContainerState;
+use crate::reports;
+
+/// If we stop anywhere in here, the container is still there and everything is copied again.
+pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt) -> anyhow::Result<Activity> {
+    let suite = suite_of(view, attempt)?;
+    let executor = &context.ports.executor;
+    let log = context.artifacts.log(attempt.run, attempt.id);
+    executor.follow(attempt.id, &log, suite.limits.log_bytes);
+    let seen = executor.observe(attempt.id).await?;
+    let exit = match (attempt.stop, seen.state) {
+        (Some(reason), _) => Exit::Stopped(reason),
+        (None, ContainerState::Exited { oom_killed: true, .. }) => Exit::OutOfMemory,
+        (None, ContainerState::Exited { code, .. }) => Exit::Code(code),
+        (None, ContainerState::Lost) => Exit::Lost,
+        (None, ContainerState::Running) => return Ok(Activity::default().again(WATCH)),
+    };
+    let results = context.artifacts.results(attempt.run, attempt.id);
+    let limit = suite.limits.disk_bytes.min(context.settings.max_results_bytes);
+    let cut = executor.collect(attempt.id, &results, limit).await?;
+    let progress = executor.observe(attempt.id).await?.progress;
+    context.store.note_progress(attempt.id, &progress).await?;
+    let junit = context.artifacts.junit(attempt.run, attempt.id);
+    let name = attempt.suite.to_string();
+    let report = tokio::task::spawn_blocking(move || read_reports(&results, &junit, &name, cut)).await??;
+    let took = attempt.started_at.map(|start| context.now().duration_since(start).unsigned_abs());
+    let evidence = Evidence {
+        exit,
+        digest: report.digest(),
+        announced: Some(progress.total).filter(|total| *total > 0),
+        took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+    };
+    let moved = context.store.finish_attempt(attempt, &evidence, &report.cases, context.now()).await?;
+    if moved {
+        executor.remove(attempt.id).await?;
+    }
+    Ok(Activity::changed(usize::from(moved)))
+}
+
+/// Reads whatever the suite wrote and leaves one merged JUnit beside it. Blocking.
+fn read_reports(results: &Path, junit: &Path, suite: &str, cut: Vec<String>) -> std::io::Result<Report> {
+    let mut report = reports::read_paths(&[results.to_owned()], &reports::Limits::default());
+    cut.into_iter().for_each(|what| report.doubt(Weight::Doubt, what));
+    let file = std::fs::File::create(junit)?;
+    reports::write_merged(&report, suite, std::io::BufWriter::new(file))?;
+    Ok(report)
+}
