@@ -9,7 +9,7 @@ TIER ?=
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## the main job on a real cluster; SCENARIO=healthy, broken, flaky or crash
+demo: ## the main job on a real cluster; SCENARIO=healthy, broken, flaky, crash or conformance
 	@deploy/build/demo $(SCENARIO)
 
 test: ## every test; TIER="unit node" runs only these tiers

@@ -20,8 +20,6 @@ use scenario::Scenario;
 use service::Service;
 use show::Screen;
 
-/// A demo that takes longer than this has failed.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
 const LOOK: Duration = Duration::from_millis(100);
 const SECRET: &str = "a secret that only the demo knows";
 
@@ -29,7 +27,7 @@ const SECRET: &str = "a secret that only the demo knows";
 async fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_else(|| "healthy".into());
     let Some(scenario) = Scenario::named(&name) else {
-        println!("there is no scenario {name}: choose healthy, broken, flaky or crash");
+        println!("there is no scenario {name}: choose healthy, broken, flaky, crash or conformance");
         return ExitCode::FAILURE;
     };
     match demo(scenario).await {
@@ -65,7 +63,7 @@ async fn demo(scenario: Scenario) -> Result<bool> {
     let labelled = Instant::now();
     pull.label("ready-to-test", "alice").answered().await;
     let mut crashes = (scenario == Scenario::Crash).then(Crashes::begin).transpose()?;
-    let outcome = watch(&github, &pull, &mut service, &screen, crashes.as_mut()).await;
+    let outcome = watch(&github, &pull, &mut service, &screen, (scenario.patience(), crashes.as_mut())).await;
     let took = labelled.elapsed();
     let gone = match &outcome {
         Ok(_) => service.wait_for_teardown(&screen, crashes.as_mut()).await,
@@ -98,7 +96,7 @@ async fn watch(
     pull: &Pull,
     service: &mut Service,
     screen: &Screen,
-    mut crashes: Option<&mut Crashes>,
+    (patience, mut crashes): (Duration, Option<&mut Crashes>),
 ) -> Result<Vec<Final>> {
     let sha = pull.head_sha();
     let begun = Instant::now();
@@ -128,7 +126,7 @@ async fn watch(
             crashes.maybe(service, screen).await?;
         }
         service.is_alive()?;
-        anyhow::ensure!(begun.elapsed() < PATIENCE, "no final status after {} minutes", PATIENCE.as_secs() / 60);
+        anyhow::ensure!(begun.elapsed() < patience, "no final status after {} minutes", patience.as_secs() / 60);
         screen.wait(LOOK).await;
     }
 }

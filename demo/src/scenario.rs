@@ -1,6 +1,7 @@
 //! The pull requests that the demo can show, and what the gate must say of each.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use portcullis_github::{Files, PrSpec};
@@ -14,6 +15,7 @@ pub(crate) enum Scenario {
     Broken,
     Flaky,
     Crash,
+    Conformance,
 }
 
 impl Scenario {
@@ -23,6 +25,7 @@ impl Scenario {
             "broken" => Some(Self::Broken),
             "flaky" => Some(Self::Flaky),
             "crash" => Some(Self::Crash),
+            "conformance" => Some(Self::Conformance),
             _ => None,
         }
     }
@@ -33,6 +36,7 @@ impl Scenario {
             Self::Broken => "broken",
             Self::Flaky => "flaky",
             Self::Crash => "crash",
+            Self::Conformance => "conformance",
         }
     }
 
@@ -44,13 +48,22 @@ impl Scenario {
             Self::Crash => {
                 "Greet customers by another text, while the service is killed over and over: nothing is lost"
             }
+            Self::Conformance => "Greet customers by another text: the whole of upstream's conformance set must pass",
+        }
+    }
+
+    /// A demo that takes longer than this has failed.
+    pub(crate) fn patience(self) -> Duration {
+        match self {
+            Self::Healthy | Self::Broken | Self::Flaky | Self::Crash => Duration::from_secs(20 * 60),
+            Self::Conformance => Duration::from_secs(90 * 60),
         }
     }
 
     /// The folder under `suites/custom/examples` whose manifests the pull request brings.
     fn example(self) -> &'static str {
         match self {
-            Self::Healthy | Self::Crash => "ok",
+            Self::Healthy | Self::Crash | Self::Conformance => "ok",
             Self::Broken => "broken",
             Self::Flaky => "flaky",
         }
@@ -67,12 +80,15 @@ impl Scenario {
 
     /// Whether the final statuses show what the scenario is about.
     pub(crate) fn is_shown_by(self, finals: &[Final]) -> bool {
+        if self == Self::Conformance {
+            return !finals.is_empty() && finals.iter().all(|(_, state, _)| state == "success");
+        }
         let custom = finals.iter().find(|(context, ..)| context == "portcullis/custom");
         let others_pass =
             finals.iter().filter(|(context, ..)| context != "portcullis/custom").all(|(_, s, _)| s == "success");
         others_pass
             && custom.is_some_and(|(_, state, description)| match self {
-                Self::Healthy | Self::Crash => state == "success" && !description.contains("flaky"),
+                Self::Healthy | Self::Crash | Self::Conformance => state == "success" && !description.contains("flaky"),
                 Self::Broken => state == "failure",
                 Self::Flaky => state == "success" && description.contains("flaky"),
             })
@@ -83,6 +99,7 @@ impl Scenario {
 pub(crate) fn base_files(root: &Path, scenario: Scenario) -> Result<Files> {
     let gate = match scenario {
         Scenario::Healthy => "demo/gates/full.yaml",
+        Scenario::Conformance => "demo/gates/conformance.yaml",
         Scenario::Broken | Scenario::Flaky | Scenario::Crash => "demo/gates/quick.yaml",
     };
     let gate = std::fs::read_to_string(root.join(gate))?;
