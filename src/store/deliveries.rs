@@ -15,6 +15,8 @@ pub struct NewDelivery {
     pub event: String,
     pub body: bytes::Bytes,
     pub received_at: Timestamp,
+    /// Why nothing is to be done about it, where that is certain already; nobody looks at it again then.
+    pub settled: Option<&'static str>,
 }
 
 /// What the store made of a delivery.
@@ -148,13 +150,18 @@ where
     &'a str: sqlx::Encode<'a, D> + sqlx::Type<D>,
     &'a [u8]: sqlx::Encode<'a, D> + sqlx::Type<D>,
     i64: sqlx::Encode<'a, D> + sqlx::Type<D>,
+    Option<i64>: sqlx::Encode<'a, D> + sqlx::Type<D>,
+    Option<&'a str>: sqlx::Encode<'a, D> + sqlx::Type<D>,
 {
-    let mut query = QueryBuilder::new("INSERT INTO deliveries (guid, event, received_at, body) ");
+    let mut query =
+        QueryBuilder::new("INSERT INTO deliveries (guid, event, received_at, body, processed_at, outcome) ");
     query.push_values(batch, |mut row, delivery| {
         row.push_bind(delivery.guid.as_str())
             .push_bind(delivery.event.as_str())
             .push_bind(millis(delivery.received_at))
-            .push_bind(&delivery.body[..]);
+            .push_bind(&delivery.body[..])
+            .push_bind(delivery.settled.map(|_| millis(delivery.received_at)))
+            .push_bind(delivery.settled);
     });
     query.push(end);
     query

@@ -71,8 +71,10 @@ pub(super) async fn write(mut queue: Queue, store: Store, wake: Arc<dyn Fn() + S
             }
         }
         let batch: Vec<Item> = waiting.drain(..fitting(&waiting)).collect();
+        let needs_acting = batch.iter().any(|item| item.delivery.settled.is_none());
         match commit(&store, batch).await {
-            Ok(()) => wake(),
+            Ok(()) if needs_acting => wake(),
+            Ok(()) => {}
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

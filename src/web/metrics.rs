@@ -58,6 +58,7 @@ enum OutcomeLabel {
     unsigned,
     too_large,
     too_slow,
+    broken,
     unavailable,
 }
 
@@ -150,6 +151,7 @@ impl From<Outcome> for OutcomeLabel {
             Outcome::Unsigned => OutcomeLabel::unsigned,
             Outcome::TooLarge => OutcomeLabel::too_large,
             Outcome::TooSlow => OutcomeLabel::too_slow,
+            Outcome::Broken => OutcomeLabel::broken,
             Outcome::Unavailable(_) => OutcomeLabel::unavailable,
         }
     }

@@ -11,6 +11,7 @@ use super::body::{self, Incomplete};
 use super::inbox::NotStored;
 use super::signature::Signature;
 use super::{Room, State};
+use crate::domain::event::Event;
 use crate::store::{NewDelivery, Receipt};
 
 /// Longer than any GUID.
@@ -28,6 +29,8 @@ pub(super) enum Outcome {
     Unsigned,
     TooLarge,
     TooSlow,
+    /// The sender went away in mid-body; nobody hears the answer.
+    Broken,
     /// It is not stored, and whoever sent it must send it again.
     Unavailable(&'static str),
 }
@@ -58,17 +61,20 @@ async fn accept(room: &Arc<Room>, request: Request) -> Outcome {
         Ok(names) => names,
         Err(why) => return Outcome::Malformed(why),
     };
-    if !is_json_object(&complete.bytes) {
+    let Some(needs) = needs(event, &complete.bytes) else {
         return Outcome::Malformed("the body is not a JSON object");
-    }
-    if event == "ping" {
-        return Outcome::Ping;
-    }
+    };
+    let settled = match needs {
+        Needs::Pong => return Outcome::Ping,
+        Needs::Nothing(why) => Some(why),
+        Needs::Acting => None,
+    };
     let delivery = NewDelivery {
         guid: guid.to_owned(),
         event: event.to_owned(),
         body: complete.bytes,
         received_at: room.web.clock.now(),
+        settled,
     };
     match room.inbox.store(delivery, complete.share, room.web.limits.store_time).await {
         Ok(Receipt::Stored) => Outcome::Stored,
@@ -96,9 +102,26 @@ fn names(headers: &HeaderMap) -> Result<(&str, &str), &'static str> {
     Ok((guid, event))
 }
 
-fn is_json_object(body: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(body) else { return false };
-    text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+/// What a well-formed delivery asks for.
+enum Needs {
+    Pong,
+    /// It is kept, and nobody needs to look at it again.
+    Nothing(&'static str),
+    Acting,
+}
+
+/// `None`: the body is not a JSON object. A known event that lacks a field is kept for the one who acts to say so.
+fn needs(event: &str, body: &[u8]) -> Option<Needs> {
+    let text = std::str::from_utf8(body).ok()?.trim_ascii_start();
+    if !text.starts_with('{') {
+        return None;
+    }
+    match Event::parse(event, body) {
+        Ok(Event::Ping) => Some(Needs::Pong),
+        Ok(Event::Ignored(why)) => Some(Needs::Nothing(why)),
+        Ok(_) => Some(Needs::Acting),
+        Err(_) => serde_json::from_str::<IgnoredAny>(text).is_ok().then_some(Needs::Acting),
+    }
 }
 
 impl From<Incomplete> for Outcome {
@@ -107,7 +130,7 @@ impl From<Incomplete> for Outcome {
             Incomplete::TooLarge => Outcome::TooLarge,
             Incomplete::TooSlow => Outcome::TooSlow,
             Incomplete::NoRoom => Outcome::Unavailable("too many large bodies at once"),
-            Incomplete::Broken => Outcome::Malformed("the body broke off"),
+            Incomplete::Broken => Outcome::Broken,
         }
     }
 }
@@ -118,7 +141,7 @@ impl Outcome {
         match self {
             Outcome::Stored => StatusCode::ACCEPTED,
             Outcome::Duplicate | Outcome::Ping => StatusCode::OK,
-            Outcome::Malformed(_) => StatusCode::BAD_REQUEST,
+            Outcome::Malformed(_) | Outcome::Broken => StatusCode::BAD_REQUEST,
             Outcome::Unsigned => StatusCode::UNAUTHORIZED,
             Outcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Outcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -136,6 +159,7 @@ impl Outcome {
             Outcome::Unsigned => "the signature in X-Hub-Signature-256 is missing or wrong",
             Outcome::TooLarge => "the body is too large",
             Outcome::TooSlow => "the body took too long to arrive",
+            Outcome::Broken => "the body broke off",
         }
     }
 }

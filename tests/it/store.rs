@@ -14,7 +14,13 @@ use crate::support::databases::on_both_databases;
 use crate::support::values::{at, attempt, cluster, run, status};
 
 fn delivery(guid: &str) -> NewDelivery {
-    NewDelivery { guid: guid.into(), event: "pull_request".into(), body: "{}".into(), received_at: at(0) }
+    NewDelivery {
+        guid: guid.into(),
+        event: "pull_request".into(),
+        body: "{}".into(),
+        received_at: at(0),
+        settled: None,
+    }
 }
 
 async fn create(store: &Store, run: &Run) -> Created {

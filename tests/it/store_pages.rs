@@ -114,7 +114,7 @@ on_both_databases! {
     async fn the_census_counts_what_is_there(database: Database) {
         let store = &database.store;
         ten(store).await;
-        let delivery = NewDelivery { guid: "a".into(), event: "push".into(), body: "{}".into(), received_at: at(0) };
+        let delivery = NewDelivery { guid: "a".into(), event: "push".into(), body: "{}".into(), received_at: at(0), settled: None };
         store.accept(&[delivery]).await.unwrap();
         let mut census = store.census().await.unwrap();
         census.runs.sort();

@@ -27,17 +27,19 @@ async fn the_same_guid_again_is_a_duplicate() {
     let service = Service::start().await;
     assert_eq!(service.deliver(&Hook::new("a")).await.status, 202);
     assert_eq!(service.deliver(&Hook::new("a")).await.status, 200);
-    assert_eq!(service.stored().await, ["a"]);
+    assert_eq!(service.waiting().await, ["a"]);
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_an_unknown_event_is_kept() {
+async fn a_ping_is_answered_and_an_unknown_event_is_kept_without_waking_anybody() {
     let service = Service::start().await;
     let ping = Hook { event: "ping".into(), ..Hook::new("a") };
     assert_eq!(service.deliver(&ping).await.status, 200);
     let unknown = Hook { event: "no_such_event".into(), ..Hook::new("b") };
     assert_eq!(service.deliver(&unknown).await.status, 202);
-    assert_eq!(service.stored().await, ["b"]);
+    assert_eq!(service.deliver(&unknown).await.status, 200, "it was kept");
+    assert!(service.waiting().await.is_empty(), "nothing is to be done about it");
+    assert_eq!(service.wakes(), 0);
 }
 
 #[tokio::test]
@@ -47,7 +49,7 @@ async fn any_of_the_configured_secrets_may_have_signed() {
     assert_eq!(service.deliver(&former).await.status, 202);
     let foreign = Hook { secret: "somebody else's".into(), ..Hook::new("b") };
     assert_eq!(service.deliver(&foreign).await.status, 401);
-    assert_eq!(service.stored().await, ["a"]);
+    assert_eq!(service.waiting().await, ["a"]);
 }
 
 #[tokio::test]
@@ -72,7 +74,7 @@ async fn without_a_valid_signature_nothing_is_stored() {
         assert_eq!(answer.status, 401, "{signature:?}");
     }
     assert_eq!(service.deliver(&good.clone().header("X-Hub-Signature-256", "").body("{")).await.status, 401);
-    assert!(service.stored().await.is_empty());
+    assert!(service.waiting().await.is_empty());
     assert_eq!(service.wakes(), 0);
 }
 
@@ -99,7 +101,7 @@ async fn what_is_signed_and_malformed_is_refused_with_its_reason() {
         assert_eq!(answer.status, 400, "{}", hook.head());
         assert!(answer.body.contains(reason), "{} for {}", answer.body, hook.head());
     }
-    assert!(service.stored().await.is_empty());
+    assert!(service.waiting().await.is_empty());
     assert_eq!(service.deliver(&good().header("Content-Type", "application/json; charset=utf-8")).await.status, 202);
 }
 
@@ -121,7 +123,7 @@ async fn a_body_of_twenty_five_mebibytes_is_taken_and_a_larger_one_is_not() {
     let unannounced = Hook { chunked: true, ..larger };
     assert_eq!(service.deliver(&unannounced).await.status, 413);
     assert_eq!(service.deliver(&Hook { chunked: true, ..Hook::new("c") }).await.status, 202);
-    assert_eq!(service.stored().await, ["a", "c"]);
+    assert_eq!(service.waiting().await, ["a", "c"]);
 }
 
 #[tokio::test]
@@ -144,7 +146,7 @@ async fn slow_senders_are_cut_off() {
     stream.read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty(), "an unfinished head is not worth an answer");
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(service.stored().await.is_empty());
+    assert!(service.waiting().await.is_empty());
 }
 
 #[tokio::test]
@@ -170,7 +172,7 @@ async fn large_bodies_wait_for_memory_and_are_refused_when_there_is_none() {
     let large = Hook::new("large").body(format!("{{\"pad\":\"{}\"}}", "x".repeat(2 << 20)));
     assert_eq!(service.deliver(&large).await.status, 503);
     assert_eq!(service.deliver(&Hook::new("small")).await.status, 202);
-    assert_eq!(service.stored().await, ["small"]);
+    assert_eq!(service.waiting().await, ["small"]);
 }
 
 #[tokio::test]
@@ -225,7 +227,7 @@ async fn a_full_disk_means_503_and_everything_acknowledged_is_kept() {
         }
     }
     assert!(!acknowledged.is_empty() && refused > 0, "{} taken, {refused} refused", acknowledged.len());
-    assert_eq!(service.stored().await, acknowledged);
+    assert_eq!(service.waiting().await, acknowledged);
     service.stop().await;
     let reopened = Store::open(&url).await.unwrap();
     let kept = reopened.open_deliveries(crate::support::values::at(7200), 100).await.unwrap();
@@ -239,7 +241,7 @@ async fn a_crowd_is_stored_whole_and_counted() {
     let hooks: Vec<Hook> = (0..100).map(|number| Hook::new(&format!("d{number}"))).collect();
     let answers = futures_util::future::join_all(hooks.iter().map(|hook| service.deliver(hook))).await;
     assert!(answers.iter().all(|answer| answer.status == 202));
-    assert_eq!(service.stored().await.len(), 100);
+    assert_eq!(service.waiting().await.len(), 100);
     let bad = Hook::new("bad").header("X-Hub-Signature-256", "sha256=00");
     service.deliver(&bad).await;
     let metrics = service.get("/metrics").await;

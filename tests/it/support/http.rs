@@ -111,7 +111,8 @@ impl Service {
         self.wakes.load(Ordering::SeqCst)
     }
 
-    pub async fn stored(&self) -> Vec<String> {
+    /// Deliveries that wait to be acted upon, oldest first.
+    pub async fn waiting(&self) -> Vec<String> {
         let open = self.store.open_deliveries(at(7200), 100).await.unwrap();
         open.into_iter().map(|delivery| delivery.guid).collect()
     }
