@@ -46,6 +46,8 @@ CREATE INDEX runs_open ON runs (id) WHERE state <> 'finished';
 CREATE INDEX runs_by_repo ON runs (repo, id);
 CREATE INDEX runs_by_pr ON runs (pr, id);
 CREATE INDEX runs_by_standing ON runs (state, verdict, id);
+-- Runs of the same code: what failed there and passes here is flaky.
+CREATE INDEX runs_by_head ON runs (repo, head);
 CREATE INDEX runs_by_repo_standing ON runs (repo, state, verdict, id);
 
 -- What a suite of a run came to; a suite without a row is not concluded.
@@ -100,6 +102,8 @@ CREATE TABLE attempts (
     created_at  INTEGER NOT NULL,
     started_at  INTEGER,
     finished_at INTEGER,
+    -- Whether its cases are part of the statistics.
+    observed    INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run, suite, number)
 ) STRICT;
 CREATE INDEX attempts_open ON attempts (state) WHERE state <> 'done';
@@ -116,6 +120,42 @@ CREATE TABLE cases (
     PRIMARY KEY (attempt, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cases_notable ON cases (attempt, seq) WHERE outcome IN ('failed', 'errored', 'flaky');
+
+-- A spec over time: one row however often it ran. Streaks and last times stand here, so that a list reads no history.
+CREATE TABLE specs (
+    id           INTEGER PRIMARY KEY,
+    repo         TEXT NOT NULL,
+    suite        TEXT NOT NULL,
+    class        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    seen_at      INTEGER NOT NULL,
+    -- When it last failed or flaked.
+    bad_at       INTEGER,
+    -- How it was seen last: passed, flaky or failed; and whether that was news.
+    last         TEXT NOT NULL,
+    flipped      INTEGER NOT NULL DEFAULT 0,
+    -- Passes at the first try in a row.
+    clean        INTEGER NOT NULL DEFAULT 0,
+    -- Failures in a row on a branch; a pull request's runs do not count.
+    base_failing INTEGER NOT NULL DEFAULT 0,
+    -- Pull requests that it failed in, newest first, at most ten: JSON.
+    failed_in    TEXT NOT NULL DEFAULT '[]',
+    UNIQUE (repo, suite, class, name)
+) STRICT;
+CREATE INDEX specs_bad ON specs (bad_at) WHERE bad_at IS NOT NULL;
+CREATE INDEX specs_seen ON specs (seen_at);
+
+-- What was seen of a spec on one day (counted from 1970): rows grow with specs and days, never with runs.
+CREATE TABLE spec_days (
+    spec   INTEGER NOT NULL REFERENCES specs (id) ON DELETE CASCADE,
+    day    INTEGER NOT NULL,
+    passed INTEGER NOT NULL,
+    flaky  INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    flips  INTEGER NOT NULL,
+    PRIMARY KEY (spec, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spec_days_by_day ON spec_days (day);
 
 -- Desired and published state of one context on one commit. `published_gen < desired_gen` means GitHub must be told.
 CREATE TABLE statuses (

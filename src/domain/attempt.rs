@@ -67,6 +67,8 @@ pub enum StopReason {
     TimedOut,
     /// It printed nothing for longer than the suite allows.
     Stalled,
+    /// The kernel killed one of its processes for want of memory, and the rest went silent.
+    OutOfMemory,
     /// It wrote more to its disk than the suite's limit.
     DiskFull,
     /// Its cluster was lost underneath it.

@@ -7,6 +7,7 @@ pub mod cause;
 pub mod cluster;
 pub mod contract;
 pub mod event;
+pub mod flake;
 pub mod gate;
 pub mod ginkgo;
 pub mod ids;

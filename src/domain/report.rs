@@ -7,11 +7,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::case::{Case, CaseId, CaseOutcome, TryStatus};
-use super::cause::{Cause, cause_of};
+use super::cause::{Blame, Cause, blame};
+use super::flake::Known;
 use super::text::{cut, headline};
 
 /// Failures named in a digest; the rows hold all of them.
 const NAMED_FAILURES: usize = 20;
+/// Causes named in a digest.
+const NAMED_CAUSES: usize = 5;
 /// Characters of a failure's headline in a digest.
 const HEADLINE: usize = 300;
 
@@ -132,22 +135,53 @@ pub struct Digest {
 }
 
 /// A failed case and the line that says most.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NamedFailure {
+    pub class: String,
     pub name: String,
     pub headline: String,
+    /// What stands behind it, if not the spec itself.
+    pub cause: Option<Cause>,
+    /// What was known of the spec before.
+    pub known: Option<Known>,
 }
 
 /// Bad cases by what stands behind them. A case is in one of them at most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Behind {
     /// They were running when the suite was stopped or its time was up.
     pub suite_end: u64,
-    /// The API server could not be reached.
-    pub api_unreachable: u64,
-    /// Nodes were not ready after an earlier spec.
-    pub nodes_not_ready: u64,
+    /// Causes and the specs each took along, the greatest first.
+    pub causes: Vec<Taken>,
+}
+
+/// Specs that failed by one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    pub cause: Cause,
+    pub specs: u64,
+    /// The cause in words.
+    pub said: String,
+}
+
+impl Behind {
+    /// Bad cases that one of the causes took along.
+    pub fn explained(&self) -> u64 {
+        self.causes.iter().map(|taken| taken.specs).sum()
+    }
+
+    fn add(&mut self, Blame { cause, said }: Blame) {
+        // Beyond the limit the words are those of the first of its kind: what counts is the cause.
+        let full = self.causes.len() >= NAMED_CAUSES;
+        let same = |taken: &Taken| taken.cause == cause && (full || taken.said == said);
+        let exact = self.causes.iter().position(|taken| taken.cause == cause && taken.said == said);
+        match exact.or_else(|| self.causes.iter().position(same)) {
+            Some(at) => self.causes[at].specs += 1,
+            None => self.causes.push(Taken { cause, specs: 1, said }),
+        }
+    }
 }
 
 impl Report {
@@ -171,8 +205,11 @@ impl Report {
     /// What a verdict needs.
     pub fn digest(&self) -> Digest {
         let failures = self.failures().take(NAMED_FAILURES).map(|case| NamedFailure {
+            class: case.id.class.clone(),
             name: case.id.name.clone(),
             headline: cut(headline(case.message().unwrap_or("")), HEADLINE),
+            cause: case.message().and_then(blame).map(|blame| blame.cause),
+            known: None,
         });
         let flaky = self.cases.iter().filter(|case| case.outcome() == CaseOutcome::Flaky);
         let skipped = self.cases.iter().filter(|case| case.outcome() == CaseOutcome::Skipped);
@@ -197,13 +234,10 @@ impl Report {
         for case in self.failures() {
             match (case.last_ran(), self.end) {
                 (TryStatus::Interrupted, _) | (TryStatus::TimedOut, SuiteEnd::TimedOut) => behind.suite_end += 1,
-                _ => match case.message().and_then(cause_of) {
-                    Some(Cause::ApiUnreachable) => behind.api_unreachable += 1,
-                    Some(Cause::NodesNotReady) => behind.nodes_not_ready += 1,
-                    None => {}
-                },
+                _ => case.message().and_then(blame).into_iter().for_each(|blame| behind.add(blame)),
             }
         }
+        behind.causes.sort_by_key(|taken| std::cmp::Reverse(taken.specs));
         behind
     }
 

@@ -37,7 +37,10 @@ fn counts_are_disjoint_and_add_up() {
 #[test]
 fn a_digest_names_failures_with_their_telling_line() {
     let digest = report(vec![case("c", &[TryStatus::Failed], "/a/b.go:3\nexpected 1\n/a/b.go:3")]).digest();
-    assert_eq!(digest.failures, [NamedFailure { name: "c".into(), headline: "expected 1".into() }]);
+    assert_eq!(
+        digest.failures,
+        [NamedFailure { name: "c".into(), headline: "expected 1".into(), ..NamedFailure::default() }]
+    );
     assert_eq!(digest.behind, Behind::default());
 }
 
@@ -50,7 +53,8 @@ fn a_digest_tells_what_the_end_of_the_suite_broke() {
     ]);
     report.end = SuiteEnd::TimedOut;
     let behind = report.digest().behind;
-    assert_eq!(behind, Behind { suite_end: 2, api_unreachable: 1, nodes_not_ready: 0 });
+    let causes: Vec<_> = behind.causes.iter().map(|taken| (taken.cause, taken.specs)).collect();
+    assert_eq!((behind.suite_end, causes), (2, vec![(Cause::ApiUnreachable, 1)]));
 }
 
 #[test]

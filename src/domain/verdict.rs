@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::StopReason;
-use super::cause::api_unreachable;
-use super::report::{Digest, SuiteEnd, SuiteEvent, Weight};
+use super::cause::blame;
+use super::flake::Known;
+use super::report::{Digest, NamedFailure, SuiteEnd, SuiteEvent, Taken, Weight};
 use super::status::MAX_DESCRIPTION;
 use super::suite::FlakyPolicy;
 use super::text::{counted, cut, headline, human_duration};
@@ -184,41 +185,70 @@ fn stopped_for_good(evidence: &Evidence) -> Option<Decision> {
         Exit::Unknown
         | Exit::Code(_)
         | Exit::OutOfMemory
-        | Exit::Stopped(StopReason::TimedOut | StopReason::Stalled | StopReason::DiskFull) => return None,
+        | Exit::Stopped(StopReason::TimedOut | StopReason::Stalled | StopReason::DiskFull | StopReason::OutOfMemory) => {
+            return None;
+        }
     };
     Some((Verdict::Error, reason, format!("{text}{}", so_far(&evidence.digest))))
 }
 
-/// Cases that failed on their own account.
+/// Cases that failed, on their own account or by a cause that took several along.
 fn cases_failed(evidence: &Evidence) -> Option<Decision> {
     let digest = &evidence.digest;
     let genuine = digest.counts.bad().saturating_sub(digest.behind.suite_end);
     if genuine == 0 {
         return None;
     }
-    let first = digest.failures.first();
-    if digest.behind.api_unreachable == genuine {
-        let said = digest.failures.iter().find_map(|f| api_unreachable(&f.headline));
-        let said = said.unwrap_or_else(|| "API server unreachable".to_owned());
-        let text = format!("{said}, {} failed by it", counted(genuine, "spec"));
-        return Some((Verdict::Error, Reason::Infrastructure, text));
-    }
-    if digest.behind.nodes_not_ready == genuine && genuine > 1 {
-        let text = format!("nodes were not ready, {} failed by it", counted(genuine, "spec"));
+    if let Some(taken) = the_cluster_alone(digest, genuine) {
+        let text = format!("{}, {} failed by it", taken.said, counted(genuine, "spec"));
         return Some((Verdict::Error, Reason::Infrastructure, text));
     }
     let then = end_in_words(evidence).map(|end| format!(", then {end}")).unwrap_or_default();
-    let why = |headline: &str| if headline.is_empty() { String::new() } else { format!(": {headline}") };
-    let first = first.map_or(String::new(), |f| format!(": {}{}", f.name, why(&f.headline)));
-    let text = format!("{} of {} failed{then}{first}", digest.counts.bad(), digest.counts.ran());
+    let failed = format!("{} of {} failed{then}", digest.counts.bad(), digest.counts.ran());
+    let first = digest.failures.iter().find(|failure| failure.cause.is_none());
+    let text = match digest.behind.causes.first().filter(|taken| taken.specs > 1) {
+        Some(taken) if taken.specs == genuine => format!("{failed} by one cause: {}", taken.said),
+        Some(taken) => format!("{failed}, {} by one cause: {}{}", taken.specs, taken.said, named("; ", digest, first)),
+        None => format!("{failed}{}", named(": ", digest, first.or(digest.failures.first()))),
+    };
     Some((Verdict::Failure, Reason::CasesFailed, text))
+}
+
+/// The cause to name when the cluster is to blame for every failure.
+fn the_cluster_alone(digest: &Digest, genuine: u64) -> Option<&Taken> {
+    let causes = &digest.behind.causes;
+    let first = causes.first()?;
+    let all = digest.behind.explained() == genuine && causes.iter().all(|taken| taken.cause.is_infrastructure());
+    let sure = genuine > 1 || first.cause.shows_in_one();
+    (all && sure).then_some(first)
+}
+
+/// `: name: reason`, with what takes blame off the change before it, as in ` (2 known flake): name: reason`.
+fn named(lead: &str, digest: &Digest, failure: Option<&NamedFailure>) -> String {
+    let Some(failure) = failure else { return String::new() };
+    let known = digest.failures.iter().filter_map(|failure| failure.known);
+    let mut words: Vec<(&str, u64)> = Vec::new();
+    for word in known.map(Known::short) {
+        match words.iter_mut().find(|(said, _)| *said == word) {
+            Some((_, count)) => *count += 1,
+            None => words.push((word, 1)),
+        }
+    }
+    let all = digest.counts.bad();
+    let word = |(word, count): &(&str, u64)| if *count == all { (*word).to_owned() } else { format!("{count} {word}") };
+    let words: Vec<String> = words.iter().map(word).collect();
+    let known = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
+    let why = if failure.headline.is_empty() { String::new() } else { format!(": {}", failure.headline) };
+    format!("{known}{lead}{}{why}", failure.name)
 }
 
 /// A failed BeforeSuite and the like: no case of it can be believed or blamed.
 fn suite_broke(evidence: &Evidence) -> Option<Decision> {
-    let event: &SuiteEvent = evidence.digest.events.first()?;
-    Some(match evidence.digest.events.iter().find_map(|event| api_unreachable(&event.message)) {
-        Some(text) => (Verdict::Error, Reason::Infrastructure, text),
+    let events = &evidence.digest.events;
+    let event: &SuiteEvent = events.first()?;
+    let mut blamed = events.iter().filter_map(|event| blame(&event.message));
+    Some(match blamed.find(|blame| blame.cause.is_infrastructure()) {
+        Some(blame) => (Verdict::Error, Reason::Infrastructure, blame.said),
         None => {
             let text = format!("{} failed: {}", event.node, headline(&event.message));
             (Verdict::Error, Reason::SuiteNodeFailed, text)
@@ -230,7 +260,7 @@ fn suite_broke(evidence: &Evidence) -> Option<Decision> {
 fn ended_early(evidence: &Evidence) -> Option<Decision> {
     let digest = &evidence.digest;
     let reason = match (&evidence.exit, digest.end) {
-        (Exit::OutOfMemory, _) => Reason::OutOfMemory,
+        (Exit::OutOfMemory | Exit::Stopped(StopReason::OutOfMemory), _) => Reason::OutOfMemory,
         (Exit::Stopped(StopReason::TimedOut), _) | (_, SuiteEnd::TimedOut) => Reason::TimedOut,
         (Exit::Stopped(StopReason::Stalled), _) => Reason::Stalled,
         (Exit::Stopped(StopReason::DiskFull), _) => Reason::DiskFull,
@@ -248,6 +278,7 @@ fn ended_early(evidence: &Evidence) -> Option<Decision> {
 fn end_in_words(evidence: &Evidence) -> Option<&'static str> {
     match (&evidence.exit, evidence.digest.end) {
         (Exit::OutOfMemory, _) => Some("out of memory"),
+        (Exit::Stopped(StopReason::OutOfMemory), _) => Some("out of memory: a process was killed and the suite hung"),
         (Exit::Stopped(StopReason::TimedOut), _) | (_, SuiteEnd::TimedOut) => Some("timed out"),
         (Exit::Stopped(StopReason::Stalled), _) => Some("stalled without output"),
         (Exit::Stopped(StopReason::DiskFull), _) => Some("stopped for writing too much to its disk"),

@@ -1,6 +1,7 @@
 //! The rule book of verdicts, rule by rule.
 
-use super::super::report::{Behind, Counts, NamedFailure, Problem};
+use super::super::cause::Cause;
+use super::super::report::{Counts, Problem};
 use super::*;
 
 /// Evidence of a suite in which `passed` cases passed.
@@ -16,7 +17,11 @@ fn red(failed: u64, total: u64) -> Evidence {
     evidence.digest.counts.total = total;
     evidence.digest.counts.failed = failed;
     evidence.digest.failures = (0..failed)
-        .map(|n| NamedFailure { name: format!("spec {n}"), headline: "expected 1 to equal 2".into() })
+        .map(|n| NamedFailure {
+            name: format!("spec {n}"),
+            headline: "expected 1 to equal 2".into(),
+            ..NamedFailure::default()
+        })
         .collect();
     evidence
 }
@@ -117,11 +122,60 @@ fn an_unreachable_api_server_is_infrastructure() {
     let text = "API server 127.0.0.1:1 unreachable: connection refused";
     expect(&before, Verdict::Error, Reason::Infrastructure, text);
 
-    let mut during = red(7, 20);
-    during.digest.behind = Behind { api_unreachable: 7, ..Behind::default() };
-    assert_eq!(judged(&during).1, Reason::Infrastructure);
-    during.digest.behind.api_unreachable = 6;
-    assert_eq!(judged(&during).1, Reason::CasesFailed, "one failure of its own is a failure");
+    expect(
+        &taken(7, 7, Cause::ApiUnreachable, "API server a:1 unreachable: EOF"),
+        Verdict::Error,
+        Reason::Infrastructure,
+        "API server a:1 unreachable: EOF, 7 specs failed by it",
+    );
+}
+
+/// Of 20 specs `failed` failed, `by` of them by this cause.
+fn taken(failed: u64, by: u64, cause: Cause, said: &str) -> Evidence {
+    let mut evidence = red(failed, 20);
+    evidence.digest.behind.causes = vec![Taken { cause, specs: by, said: said.into() }];
+    for failure in &mut evidence.digest.failures[usize::try_from(failed - by).unwrap()..] {
+        failure.cause = Some(cause);
+    }
+    evidence
+}
+
+#[test]
+fn one_cause_is_told_as_one_with_the_specs_it_took_along() {
+    let node = "node b was not ready";
+    expect(
+        &taken(7, 7, Cause::NodesNotReady, node),
+        Verdict::Error,
+        Reason::Infrastructure,
+        "node b was not ready, 7 specs failed by it",
+    );
+    expect(
+        &taken(7, 6, Cause::NodesNotReady, node),
+        Verdict::Failure,
+        Reason::CasesFailed,
+        "7 of 20 failed, 6 by one cause: node b was not ready; spec 0: expected 1 to equal 2",
+    );
+    // One spec alone may have broken the node itself; only a gone API server explains a single failure.
+    assert_eq!(judged(&taken(1, 1, Cause::NodesNotReady, node)).0, Verdict::Failure);
+    assert_eq!(judged(&taken(1, 1, Cause::ApiUnreachable, "API server gone")).0, Verdict::Error);
+    expect(
+        &taken(5, 5, Cause::ImageMissing, "image app:9 cannot be pulled"),
+        Verdict::Failure,
+        Reason::CasesFailed,
+        "5 of 20 failed by one cause: image app:9 cannot be pulled",
+    );
+}
+
+#[test]
+fn what_is_known_of_failed_specs_is_said_in_the_status() {
+    let mut evidence = red(2, 20);
+    evidence.digest.failures[0].known = Some(Known::Flake { percent: 7 });
+    let text = "2 of 20 failed (1 known flake): spec 0: expected 1 to equal 2";
+    expect(&evidence, Verdict::Failure, Reason::CasesFailed, text);
+    evidence.digest.failures[1].known = Some(Known::FailsOnBase);
+    assert!(judged(&evidence).2.contains("(1 known flake, 1 fails on base)"));
+    evidence.digest.failures[0].known = Some(Known::FailsOnBase);
+    assert!(judged(&evidence).2.starts_with("2 of 20 failed (fails on base): spec 0"));
 }
 
 #[test]
@@ -130,6 +184,11 @@ fn ends_are_told_apart() {
         (Exit::OutOfMemory, Reason::OutOfMemory, "out of memory after 83 specs"),
         (Exit::Stopped(StopReason::TimedOut), Reason::TimedOut, "timed out after 83 specs"),
         (Exit::Stopped(StopReason::Stalled), Reason::Stalled, "stalled without output after 83 specs"),
+        (
+            Exit::Stopped(StopReason::OutOfMemory),
+            Reason::OutOfMemory,
+            "out of memory: a process was killed and the suite hung after 83 specs",
+        ),
         (
             Exit::Stopped(StopReason::DiskFull),
             Reason::DiskFull,

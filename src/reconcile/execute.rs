@@ -186,7 +186,7 @@ fn without_report(exit: Exit) -> Evidence {
 }
 
 async fn finish(context: &Context, attempt: &Attempt, evidence: Evidence) -> anyhow::Result<Activity> {
-    let moved = context.store.finish_attempt(attempt, &evidence, &[], context.now()).await?;
+    let moved = context.store.finish_attempt(attempt, &evidence, &[], &[], context.now()).await?;
     Ok(Activity::changed(usize::from(moved)))
 }
 

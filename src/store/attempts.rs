@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::flakes::{self, observe};
 use super::rows::{Columns, guard, millis, name_of, to_json};
 use super::{Result, Store, StoreError, execute, on, transaction};
 use crate::domain::attempt::{Attempt, AttemptState, StopReason};
 use crate::domain::case::Case;
+use crate::domain::flake::{Mark, Observation, day_of};
 use crate::domain::ids::AttemptId;
 use crate::domain::progress::Progress;
 use crate::domain::verdict::Evidence;
@@ -41,23 +43,28 @@ impl Store {
         Ok(on!(self, pool => execute!(pool, SQL, name_of(&reason), millis(now), id, attempt.generation)) == 1)
     }
 
-    /// Fixes an attempt's evidence together with its cases.
+    /// Fixes an attempt's evidence together with its cases and what they add to the statistics.
     pub async fn finish_attempt(
         &self,
         attempt: &Attempt,
         evidence: &Evidence,
         cases: &[Case],
+        observations: &[Observation],
         now: Timestamp,
     ) -> Result<bool> {
         const SQL: &str = "UPDATE attempts SET state = 'done', evidence = $1, finished_at = $2, \
-             generation = generation + 1 WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
+             observed = $6, generation = generation + 1 WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
         let (from, id) = (guard(AttemptState::Done.predecessors()), attempt.id.to_string());
+        let observed = i64::from(!observations.is_empty());
         Ok(transaction!(self, tx => {
-            let moved =
-                execute!(&mut *tx, SQL, to_json(evidence), millis(now), id.as_str(), attempt.generation, from);
+            let (evidence, generation) = (to_json(evidence), attempt.generation);
+            let moved = execute!(&mut *tx, SQL, evidence, millis(now), id.as_str(), generation, from, observed);
             if moved == 1 {
                 for (seq, case) in (0_i64..).zip(cases) {
                     insert_case!(tx, id, seq, case);
+                }
+                if !observations.is_empty() {
+                    observe!(tx, attempt, observations, now);
                 }
             }
             moved == 1

@@ -5,6 +5,7 @@
 mod attempts;
 mod clusters;
 mod deliveries;
+mod flakes;
 mod pages;
 mod rows;
 mod runs;
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 
 use deliveries::Lane;
 pub use deliveries::{Delivery, NewDelivery, Receipt};
+pub use flakes::FlakeFilter;
 pub use pages::{Census, NotableCase, RunFilter, RunLine, Standing, Start, StatusLine};
 pub use runs::{Created, NewRun};
 pub use statuses::Unpublished;

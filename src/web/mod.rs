@@ -6,6 +6,7 @@ mod assets;
 mod body;
 mod errors;
 mod files;
+mod flakes;
 mod follow;
 mod health;
 mod inbox;
@@ -104,6 +105,7 @@ type State = axum::extract::State<Arc<Room>>;
 fn router(room: Arc<Room>) -> Router {
     let read = Router::new()
         .merge(pages::routes())
+        .merge(flakes::routes())
         .merge(api::routes())
         .merge(assets::routes())
         .fallback(errors::no_such_page)

@@ -106,7 +106,8 @@ impl Narrow {
     }
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<Option<T>, Trouble>
+/// What a field of a form holds; empty is absent.
+pub(super) fn parsed<T: std::str::FromStr>(text: &str) -> Result<Option<T>, Trouble>
 where
     T::Err: std::fmt::Display,
 {

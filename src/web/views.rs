@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::case::CaseOutcome;
 use crate::domain::cluster::{Cluster, ClusterState, SetupState};
+use crate::domain::flake::Known;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
-use crate::domain::report::Counts;
+use crate::domain::report::{Counts, Digest, NamedFailure};
 use crate::domain::run::{CancelReason, Run, RunState, Trigger};
 use crate::domain::status::StatusState;
 use crate::domain::text::{counted, headline, human_duration};
@@ -249,11 +250,15 @@ pub(super) struct Failure {
     pub(super) took: String,
     pub(super) headline: String,
     pub(super) message: String,
+    /// What was known of the spec before it failed here.
+    pub(super) known: Option<String>,
     pub(super) open: bool,
 }
 
 impl Failure {
-    fn new(case: &NotableCase, open: bool) -> Self {
+    fn new(case: &NotableCase, digest: Option<&Digest>, open: bool) -> Self {
+        let of_case = |failed: &&NamedFailure| failed.name == case.name && failed.class == case.class;
+        let named = digest.and_then(|digest| digest.failures.iter().find(of_case));
         let (word, tone) = match case.outcome {
             CaseOutcome::Failed => ("failed", Tone::Failure),
             CaseOutcome::Errored => ("errored", Tone::Failure),
@@ -269,6 +274,7 @@ impl Failure {
             took: human_duration(std::time::Duration::from_millis(case.duration_ms)),
             headline: headline(message).to_owned(),
             message: shorten(message),
+            known: named.and_then(|failed| failed.known).map(Known::text),
             open: open && case.outcome.is_bad() && !message.is_empty(),
         }
     }
@@ -334,7 +340,11 @@ impl Try {
             percent: (live && progress.total > 0).then(|| progress.completed * 100 / progress.total),
             problems: judged.map(|judged| judged.problems).unwrap_or_default(),
             unlisted: notable.saturating_sub(found.notable.len() as u64),
-            failures: found.notable.iter().enumerate().map(|(at, case)| Failure::new(case, at < OPEN)).collect(),
+            failures: {
+                let digest = attempt.evidence.as_ref().map(|evidence| &evidence.digest);
+                let notable = found.notable.iter().enumerate();
+                notable.map(|(at, case)| Failure::new(case, digest, at < OPEN)).collect()
+            },
             found,
         }
     }

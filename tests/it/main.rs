@@ -9,6 +9,7 @@ mod cli;
 mod cluster;
 mod config;
 mod docker;
+mod flakes;
 mod github;
 mod pages;
 mod plan;

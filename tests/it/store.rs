@@ -152,11 +152,11 @@ on_both_databases! {
             tries: vec![Try { status: TryStatus::Failed, lane: 0, took: None, message: Some("<b>no</b>".into()) }],
             fold: Fold::of(TryStatus::Failed, 0),
         };
-        assert!(store.finish_attempt(&read().await, &evidence, &[case], at(6)).await.unwrap());
+        assert!(store.finish_attempt(&read().await, &evidence, &[case], &[], at(6)).await.unwrap());
         let done = read().await;
         assert_eq!((done.state, done.stop, done.progress), (AttemptState::Done, Some(StopReason::Stalled), progress));
         assert_eq!(done.evidence, Some(evidence.clone()));
-        assert!(!store.finish_attempt(&done, &evidence, &[], at(7)).await.unwrap(), "done is the end");
+        assert!(!store.finish_attempt(&done, &evidence, &[], &[], at(7)).await.unwrap(), "done is the end");
     }
 
     async fn the_first_conclusion_stands_and_finishing_lets_the_cluster_go(database: Database) {

@@ -100,7 +100,7 @@ on_both_databases! {
             tried("good", &[Passed]), tried("bad", &[Failed]), tried("left out", &[Skipped]),
             tried("unsteady", &[Failed, Passed]), tried("broken", &[Errored]),
         ];
-        assert!(store.finish_attempt(&attempt, &Evidence::default(), &cases, at(9)).await.unwrap());
+        assert!(store.finish_attempt(&attempt, &Evidence::default(), &cases, &[], at(9)).await.unwrap());
         let notable = store.notable_cases(attempt.id, 9).await.unwrap();
         let seen: Vec<_> = notable.iter().map(|case| (case.name.as_str(), case.outcome, case.tries)).collect();
         let expected =

@@ -7,9 +7,10 @@ use super::super::{Activity, Context};
 use super::suite_of;
 use super::watch::WATCH;
 use crate::domain::attempt::Attempt;
+use crate::domain::flake;
 use crate::domain::plan::RunView;
-use crate::domain::report::{Report, Weight};
-use crate::domain::verdict::{Evidence, Exit};
+use crate::domain::report::{Digest, Report, Weight};
+use crate::domain::verdict::{Evidence, Exit, judge};
 use crate::ports::ContainerState;
 use crate::reports;
 
@@ -36,17 +37,31 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let name = attempt.suite.to_string();
     let report = tokio::task::spawn_blocking(move || read_reports(&results, &junit, &name, cut)).await??;
     let took = attempt.started_at.map(|start| context.now().duration_since(start).unsigned_abs());
-    let evidence = Evidence {
+    let mut evidence = Evidence {
         exit,
         digest: report.digest(),
         announced: Some(progress.total).filter(|total| *total > 0),
         took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
     };
-    let moved = context.store.finish_attempt(attempt, &evidence, &report.cases, context.now()).await?;
+    recall(context, view, attempt, &mut evidence.digest).await?;
+    let observations = flake::observations(&report, judge(&evidence, &suite.policy()).reason);
+    let moved = context.store.finish_attempt(attempt, &evidence, &report.cases, &observations, context.now()).await?;
     if moved {
         executor.remove(attempt.id).await?;
     }
     Ok(Activity::changed(usize::from(moved)))
+}
+
+/// Notes with each failed spec what was known of it before.
+async fn recall(context: &Context, view: &RunView, attempt: &Attempt, digest: &mut Digest) -> anyhow::Result<()> {
+    let today = flake::day_of(context.now());
+    let names: Vec<_> = digest.failures.iter().map(|failed| (failed.class.as_str(), failed.name.as_str())).collect();
+    let known = context.store.histories(&view.run.repo, &attempt.suite, &names, flake::month(today)).await?;
+    for failed in &mut digest.failures {
+        let history = known.iter().find(|history| history.name == failed.name && history.class == failed.class);
+        failed.known = history.and_then(|history| history.known(view.run.pr, today));
+    }
+    Ok(())
 }
 
 /// Reads whatever the suite wrote and leaves one merged JUnit beside it. Blocking.
