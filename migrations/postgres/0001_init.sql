@@ -26,22 +26,30 @@ CREATE TABLE runs (
     pr           BIGINT,
     head         TEXT NOT NULL,
     base         TEXT NOT NULL,
+    base_ref     TEXT NOT NULL,
     tested       TEXT NOT NULL,
+    -- Empty for every suite of the gate, else the chosen ones, so that a re-run of some is not a second run of all.
+    scope        TEXT NOT NULL DEFAULT '',
+    -- The earlier run whose failed specs alone are run again.
+    retry_of     TEXT,
     trigger_kind TEXT NOT NULL,
     actor        TEXT NOT NULL,
     state        TEXT NOT NULL,
     generation   BIGINT NOT NULL DEFAULT 0,
     gate         TEXT NOT NULL,
     cancel       TEXT,
+    -- How long the run's cluster is kept once the run is over, in seconds.
+    hold_s       BIGINT,
     verdict      TEXT,
     message      TEXT,
     created_at   BIGINT NOT NULL,
     admitted_at  BIGINT,
     finished_at  BIGINT
 );
--- Whatever asks for it, and however often: one commit of a pull request has one live run.
-CREATE UNIQUE INDEX runs_once ON runs (repo, pr, head) WHERE state <> 'finished' AND cancel IS NULL;
+-- Whatever asks for it, and however often: one commit of a pull request has one live run of the same suites.
+CREATE UNIQUE INDEX runs_once ON runs (repo, COALESCE(pr, 0), head, scope) WHERE state <> 'finished' AND cancel IS NULL;
 CREATE INDEX runs_open ON runs (id) WHERE state <> 'finished';
+CREATE INDEX runs_by_head ON runs (repo, head, id);
 -- Lists go back in time by id, whatever they are filtered by.
 CREATE INDEX runs_by_repo ON runs (repo, id);
 CREATE INDEX runs_by_pr ON runs (pr, id);
@@ -68,6 +76,8 @@ CREATE TABLE clusters (
     generation   BIGINT NOT NULL DEFAULT 0,
     message      TEXT,
     released_at  BIGINT,
+    -- The run is over and somebody asked to keep the cluster until then.
+    held_until   BIGINT,
     expires_at   BIGINT NOT NULL,
     created_at   BIGINT NOT NULL,
     ready_at     BIGINT,
@@ -180,3 +190,69 @@ CREATE INDEX statuses_due ON statuses (next_try_at) WHERE published_gen < desire
 CREATE INDEX statuses_by_run ON statuses (run);
 -- Webhook bodies do not shrink enough to pay for compressing them on the way in.
 ALTER TABLE deliveries ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- What is known of a pull request from its webhooks: which commit was its head when somebody spoke, and since when.
+CREATE TABLE pulls (
+    repo           TEXT NOT NULL,
+    number         BIGINT NOT NULL,
+    head           TEXT NOT NULL,
+    head_since     BIGINT NOT NULL,
+    -- Somebody put the label on while it was a draft, so that it is tested as a draft too: 0 or 1.
+    draft_labelled BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (repo, number)
+);
+
+-- Commits that somebody who may has let in. No approval reaches further than its commit.
+CREATE TABLE approvals (
+    repo  TEXT NOT NULL,
+    pr    BIGINT NOT NULL,
+    sha   TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    at    BIGINT NOT NULL,
+    PRIMARY KEY (repo, pr, sha)
+);
+
+-- Suites that somebody has declared unneeded on one commit.
+CREATE TABLE waivers (
+    repo   TEXT NOT NULL,
+    sha    TEXT NOT NULL,
+    suite  TEXT NOT NULL,
+    kind   TEXT NOT NULL,
+    actor  TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at     BIGINT NOT NULL,
+    PRIMARY KEY (repo, sha, suite)
+);
+
+-- Who did what, to which commit and why. Only added to.
+CREATE TABLE audit (
+    seq    BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at     BIGINT NOT NULL,
+    repo   TEXT NOT NULL,
+    pr     BIGINT,
+    sha    TEXT,
+    run    TEXT,
+    action TEXT NOT NULL,
+    suite  TEXT,
+    actor  TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX audit_by_sha ON audit (repo, sha, seq);
+CREATE INDEX audit_by_pr ON audit (repo, pr, seq);
+
+-- What the forge is to be told beside statuses: replies, reactions, labels taken off. Once per key.
+CREATE TABLE messages (
+    seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key         TEXT NOT NULL UNIQUE,
+    repo        TEXT NOT NULL,
+    pr          BIGINT NOT NULL,
+    message     TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    -- Sending has begun: from here on it may be there already.
+    begun_at    BIGINT,
+    sent_at     BIGINT,
+    tries       BIGINT NOT NULL DEFAULT 0,
+    next_try_at BIGINT NOT NULL DEFAULT 0,
+    error       TEXT
+);
+CREATE INDEX messages_due ON messages (next_try_at) WHERE sent_at IS NULL;

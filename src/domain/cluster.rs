@@ -17,6 +17,8 @@ pub struct Cluster {
     pub message: Option<String>,
     /// Nobody needs it any more; `clusters` takes it away.
     pub released_at: Option<Timestamp>,
+    /// Its run is over and somebody asked to keep it until then.
+    pub held_until: Option<Timestamp>,
     /// Whatever happened, it is taken away after this.
     pub expires_at: Timestamp,
     pub created_at: Timestamp,

@@ -19,8 +19,14 @@ pub struct Run {
     pub head: Sha,
     /// The commit whose gate policy holds and whose state the cluster starts from.
     pub base: Sha,
+    /// The branch that the base commit was the tip of.
+    pub base_ref: String,
     /// The commit that is tested: the merge of head into base, or the head itself.
     pub tested: Sha,
+    /// Whether the gate names every suite of the policy or only those asked for.
+    pub coverage: Coverage,
+    /// The earlier run of the same commit whose failed specs alone are run again.
+    pub retry_of: Option<RunId>,
     pub trigger: Trigger,
     /// Who caused it, as GitHub names them.
     pub actor: String,
@@ -29,6 +35,8 @@ pub struct Run {
     pub generation: i64,
     pub gate: Gate,
     pub cancel: Option<CancelReason>,
+    /// How long the run's cluster is kept once the run is over, in seconds.
+    pub hold_s: Option<u64>,
     pub verdict: Option<Verdict>,
     /// Why the run as a whole ended as it did, where that is not the suites' own doing.
     pub message: Option<String>,
@@ -43,6 +51,22 @@ pub struct Run {
 pub enum Trigger {
     Label,
     Push,
+    /// A command in a comment.
+    Comment,
+    /// GitHub's merge queue.
+    MergeGroup,
+    /// The button that runs a check again.
+    Recheck,
+    /// The pull request goes into another branch, or its base branch moved.
+    Base,
+}
+
+/// How much of its policy a run covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    Whole,
+    /// Only suites that somebody chose; the others keep their statuses.
+    Chosen,
 }
 
 /// How far a run is.
@@ -73,7 +97,16 @@ impl RunState {
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     Unlabelled,
+    Drafted,
+    /// A comment asked for it.
+    Commanded,
+    /// The base changed, and a newer run tests the commit on it.
+    Rebased,
     Superseded,
+    /// The merge group is gone.
+    Dequeued,
+    /// We may not see the repository any more.
+    Uninstalled,
     Closed,
 }
 
@@ -82,6 +115,11 @@ impl CancelReason {
     pub fn text(self) -> &'static str {
         match self {
             CancelReason::Unlabelled => "cancelled: the label was taken off",
+            CancelReason::Drafted => "cancelled: the pull request became a draft",
+            CancelReason::Commanded => "cancelled: a comment asked for it",
+            CancelReason::Rebased => "cancelled: a newer run tests it on the new base",
+            CancelReason::Dequeued => "cancelled: the merge group is gone",
+            CancelReason::Uninstalled => "cancelled: the repository is out of reach",
             CancelReason::Superseded => "cancelled: a newer commit replaced this one",
             CancelReason::Closed => "cancelled: the pull request was closed",
         }

@@ -46,6 +46,7 @@ impl Admit {
             generation: 0,
             message: None,
             released_at: None,
+            held_until: None,
             expires_at: now.saturating_add(self.context.settings.lease).unwrap_or(now),
             created_at: now,
             ready_at: None,

@@ -11,7 +11,7 @@ use crate::domain::gate::{Checkout, GATE_PATH, Gate};
 use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha};
 use crate::domain::plan::RunView;
-use crate::domain::run::{CancelReason, Run, RunState, Trigger};
+use crate::domain::run::{CancelReason, Coverage, Run, RunState, Trigger};
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
 use crate::ports::{ForgeError, Mergeability, Permission, PullRequest};
@@ -262,13 +262,17 @@ impl Intake {
             pr: Some(event.number),
             head: pr.head.clone(),
             base: pr.base.clone(),
+            base_ref: pr.base_ref.clone(),
             tested,
+            coverage: Coverage::Whole,
+            retry_of: None,
             trigger,
             actor: event.sender.clone(),
             state: RunState::Queued,
             generation: 0,
             gate,
             cancel: None,
+            hold_s: None,
             verdict: None,
             message: None,
             created_at: now,

@@ -125,6 +125,7 @@ pub(super) fn cluster(row: &impl Columns) -> Result<Cluster> {
         generation: row.int("generation")?,
         message: row.text_opt("message")?,
         released_at: row.time_opt("released_at")?,
+        held_until: row.time_opt("held_until")?,
         expires_at: row.time("expires_at")?,
         created_at: row.time("created_at")?,
         ready_at: row.time_opt("ready_at")?,

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::deliveries::SETTLE;
-use super::rows::{Columns, guard, millis, name_of, to_json};
+use super::rows::{Columns, guard, millis, name_of, parse, to_json};
 use super::statuses::{desire, desire_all};
 use super::{Result, Store, StoreError, execute, on, transaction};
 use crate::domain::cluster::Cluster;
 use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
-use crate::domain::run::{CancelReason, Conclusion, Run, RunState};
+use crate::domain::run::{CancelReason, Conclusion, Coverage, Run, RunState};
 use crate::domain::status::CommitStatus;
 use crate::domain::verdict::Verdict;
 
@@ -31,8 +31,9 @@ pub enum Created {
     Existing,
 }
 
-const INSERT: &str = "INSERT INTO runs (id, repo, pr, head, base, tested, trigger_kind, actor, state, gate, verdict, message, \
-     created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
+const INSERT: &str = "INSERT INTO runs (id, repo, pr, head, base, base_ref, tested, scope, retry_of, trigger_kind, actor, \
+     state, gate, verdict, message, created_at, finished_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
 const CANCEL: &str = "UPDATE runs SET cancel = $1, generation = generation + 1 \
      WHERE id = $2 AND generation = $3 AND state <> 'finished'";
 const ACTIVE_OF_PR: &str =
@@ -62,7 +63,7 @@ impl Store {
         let created = transaction!(self, tx => {
             let inserted = execute!(
                 &mut *tx, INSERT, run.id.to_string(), run.repo.as_str(), pr, run.head.as_str(), run.base.as_str(),
-                run.tested.as_str(), name_of(&run.trigger), run.actor.as_str(), name_of(&run.state), to_json(&run.gate),
+                run.base_ref.as_str(), run.tested.as_str(), scope(run), run.retry_of.map(|id| id.to_string()), name_of(&run.trigger), run.actor.as_str(), name_of(&run.state), to_json(&run.gate),
                 run.verdict.as_ref().map(name_of), run.message.as_deref(), millis(run.created_at),
                 run.finished_at.map(millis),
             );
@@ -192,6 +193,14 @@ macro_rules! conclude_one {
 }
 use {super::clusters::insert_cluster, conclude_one};
 
+/// What tells live runs of one commit apart: nothing for a whole one, else its suites.
+fn scope(run: &Run) -> String {
+    match run.coverage {
+        Coverage::Whole => String::new(),
+        Coverage::Chosen => run.gate.suites.keys().map(SuiteName::as_str).collect::<Vec<_>>().join(","),
+    }
+}
+
 pub(super) fn run(row: &impl Columns) -> Result<Run> {
     let pr = row.int_opt("pr")?.map(u64::try_from).transpose();
     Ok(Run {
@@ -200,13 +209,17 @@ pub(super) fn run(row: &impl Columns) -> Result<Run> {
         pr: pr.map_err(|_| StoreError::Corrupt { what: "pull request number", value: "a negative number".into() })?,
         head: row.parsed("head", "commit id")?,
         base: row.parsed("base", "commit id")?,
+        base_ref: row.text("base_ref")?,
         tested: row.parsed::<Sha>("tested", "commit id")?,
+        coverage: if row.text("scope")?.is_empty() { Coverage::Whole } else { Coverage::Chosen },
+        retry_of: row.text_opt("retry_of")?.map(|id| parse(&id, "run id")).transpose()?,
         trigger: row.one_of("trigger_kind", "trigger")?,
         actor: row.text("actor")?,
         state: row.one_of("state", "run state")?,
         generation: row.int("generation")?,
         gate: row.json("gate", "gate")?,
         cancel: row.one_of_opt("cancel", "reason to cancel")?,
+        hold_s: row.int_opt("hold_s")?.and_then(|seconds| u64::try_from(seconds).ok()),
         verdict: row.one_of_opt("verdict", "verdict")?,
         message: row.text_opt("message")?,
         created_at: row.time("created_at")?,

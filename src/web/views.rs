@@ -136,6 +136,10 @@ fn why(trigger: Trigger, actor: &str) -> String {
     match trigger {
         Trigger::Label => format!("labelled by {actor}"),
         Trigger::Push => format!("pushed by {actor}"),
+        Trigger::Comment => format!("asked for by {actor}"),
+        Trigger::MergeGroup => "asked for by the merge queue".to_owned(),
+        Trigger::Recheck => format!("run again by {actor}"),
+        Trigger::Base => format!("base changed by {actor}"),
     }
 }
 

@@ -7,7 +7,7 @@ use portcullis::domain::cluster::{Cluster, ClusterPlan, ClusterState};
 use portcullis::domain::gate::{Checkout, Gate, SetupStep};
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::progress::Progress;
-use portcullis::domain::run::{Run, RunState, Trigger};
+use portcullis::domain::run::{Coverage, Run, RunState, Trigger};
 use portcullis::domain::status::{CommitStatus, StatusState};
 use portcullis::domain::suite::{Entry, FlakyPolicy, Limits, Suite, Timeouts};
 
@@ -51,6 +51,10 @@ pub fn run(pr: u64, head: char) -> Run {
         pr: Some(pr),
         head: head.to_string().repeat(40).parse().unwrap(),
         base: "b".repeat(40).parse().unwrap(),
+        base_ref: "main".into(),
+        coverage: Coverage::Whole,
+        retry_of: None,
+        hold_s: None,
         tested: "c".repeat(40).parse().unwrap(),
         trigger: Trigger::Label,
         actor: "alice".into(),
@@ -75,6 +79,7 @@ pub fn cluster(run: &Run) -> Cluster {
         generation: 0,
         message: None,
         released_at: None,
+        held_until: None,
         expires_at: at(1).saturating_add(SignedDuration::from_hours(6)).unwrap(),
         created_at: at(1),
         ready_at: None,
