@@ -1,8 +1,10 @@
 //! The whole service before a stand-in GitHub: a process of its own with a real database, judged by what GitHub, browsers
-//! and operators see of it. Docker is out of reach, so runs are announced and wait; what clusters do is tested elsewhere.
+//! and operators see of it. Docker is out of reach, so runs are announced and wait, except where bad suites and clusters are the point.
 
 mod announcing;
+mod cluster;
 mod deliveries;
+mod disk;
 mod ending;
 mod merging;
 mod policy;

@@ -1,5 +1,7 @@
 //! A database per test: SQLite in a temporary folder, PostgreSQL in the server that `PORTCULLIS_TEST_POSTGRES` names.
 
+use std::path::Path;
+
 use portcullis::store::Store;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
@@ -13,8 +15,14 @@ pub struct Database {
 
 pub async fn sqlite() -> Database {
     let folder = TempDir::new().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("portcullis.db").display());
-    Database { store: Store::open(&url).await.unwrap(), url, _folder: Some(folder) }
+    let database = sqlite_in(folder.path()).await;
+    Database { _folder: Some(folder), ..database }
+}
+
+/// In a folder that somebody else looks after.
+pub async fn sqlite_in(folder: &Path) -> Database {
+    let url = format!("sqlite:{}", folder.join("portcullis.db").display());
+    Database { store: Store::open(&url).await.unwrap(), url, _folder: None }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test command names it, and no configuration is read here")]

@@ -21,6 +21,9 @@ pub const BUSYBOX: &str = "portcullis-test/busybox:root";
 /// Runs as nobody.
 pub const NOBODY: &str = "portcullis-test/busybox:nobody";
 
+/// A node image that starts and never becomes a node.
+pub const NO_NODE: &str = "portcullis-test/busybox:no-node";
+
 /// The node image of the cluster tests.
 #[expect(clippy::disallowed_methods, reason = "the test command names it, and no configuration is read here")]
 pub fn node_image() -> String {
@@ -154,16 +157,17 @@ pub fn run(program: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Makes the two images from Debian's static busybox unless they are there; a new name is needed when this changes.
-fn busybox() {
+/// Makes the images from Debian's static busybox unless they are there; a new name is needed when this changes.
+pub fn busybox() {
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| {
         let made =
-            "docker image inspect portcullis-test/busybox:root portcullis-test/busybox:nobody >/dev/null 2>&1 && exit; set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp $d/etc; cp /bin/busybox $d/bin/
+            "docker image inspect portcullis-test/busybox:root portcullis-test/busybox:nobody portcullis-test/busybox:no-node >/dev/null 2>&1 && exit; set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp $d/etc; cp /bin/busybox $d/bin/
             for a in $(/bin/busybox --list); do [ $a = busybox ] || ln -s busybox $d/bin/$a; done; chmod 1777 $d/tmp
             echo root:x:0:0::/:/bin/sh > $d/etc/passwd
             tar -C $d -c . | docker import -c 'ENV PATH=/bin' -c 'VOLUME /data' - portcullis-test/busybox:root
-            tar -C $d -c . | docker import -c 'ENV PATH=/bin' -c 'USER 65534' - portcullis-test/busybox:nobody";
+            tar -C $d -c . | docker import -c 'ENV PATH=/bin' -c 'USER 65534' - portcullis-test/busybox:nobody
+            tar -C $d -c . | docker import -c 'ENTRYPOINT [\"/bin/sh\", \"-c\", \"sleep 3600\"]' - portcullis-test/busybox:no-node";
         run("sh", &["-c", made]);
     });
 }

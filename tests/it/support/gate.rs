@@ -1,5 +1,5 @@
 //! The built program as a process of its own, before a stand-in GitHub: what tests of the whole service hold.
-//! It looks only through doors that users have: GitHub, HTTP, signals, the log. Docker is out of reach, so runs wait.
+//! It looks only through doors that users have: GitHub, HTTP, signals, the log. Docker is out of reach unless asked for, so runs wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -45,6 +45,7 @@ pub struct Gate {
     process: Child,
     address: String,
     folder: TempDir,
+    patience: Duration,
 }
 
 impl Gate {
@@ -59,6 +60,17 @@ impl Gate {
 
     /// On this database, before a repository with these files.
     pub async fn on(database: Database, files: &[(&str, &str)]) -> Self {
+        Self::set_up(database, files, "host = \"unix:///nonexistent/docker.sock\"").await
+    }
+
+    /// With the real engine, where things take longer.
+    pub async fn with_engine(policy: &str) -> Self {
+        let docker = format!("node_image = \"{}\"", super::engine::node_image());
+        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &docker).await;
+        Self { patience: Duration::from_secs(900), ..gate }
+    }
+
+    async fn set_up(database: Database, files: &[(&str, &str)], docker: &str) -> Self {
         let github = Github::start().await.unwrap();
         let repo = github.repo(REPO);
         repo.commit("main", files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect::<Vec<_>>());
@@ -67,11 +79,11 @@ impl Gate {
         }
         github.user("trent").permission(REPO, Permission::Triage);
         let (folder, address) = (TempDir::new().unwrap(), free_address());
-        let settings = settings(&address, &github, &database.url);
+        let settings = settings(&address, &github, &database.url, docker);
         std::fs::write(folder.path().join("portcullis.toml"), settings).unwrap();
         let process = spawn(&folder);
         let hook = github.webhook(REPO, &webhook_url(&address), SECRET);
-        let mut gate = Self { github, repo, hook, database, process, address, folder };
+        let mut gate = Self { github, repo, hook, database, process, address, folder, patience: PATIENCE };
         gate.answers().await;
         gate
     }
@@ -93,7 +105,7 @@ impl Gate {
 
     /// Waits until GitHub shows what `probe` looks for.
     pub async fn until<T>(&self, what: &str, probe: impl FnMut(&Github) -> Option<T>) -> T {
-        match tokio::time::timeout(PATIENCE, self.github.until(probe)).await {
+        match tokio::time::timeout(self.patience, self.github.until(probe)).await {
             Ok(found) => found,
             Err(_) => panic!("{what}: it never came to that\n{}", self.log()),
         }
@@ -151,11 +163,23 @@ impl Gate {
         ask(&self.address, path).await.unwrap()
     }
 
+    /// Sends a webhook of the test's own making.
+    pub async fn deliver(&self, hook: &super::http::Hook) -> Answer {
+        exchange(&self.address, &hook.bytes()).await.unwrap()
+    }
+
+    /// Bytes of the data folder.
+    pub fn stored_bytes(&self) -> u64 {
+        let data = self.folder.path().join("data");
+        let used = super::engine::run("du", &["-sb", &data.display().to_string()]);
+        used.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Waits until a condition holds that nobody tells us of.
     pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let begun = Instant::now();
         while !holds().await {
-            assert!(begun.elapsed() < PATIENCE, "{what}: it never came to that\n{}", self.log());
+            assert!(begun.elapsed() < self.patience, "{what}: it never came to that\n{}", self.log());
             pause().await;
         }
     }
@@ -214,9 +238,12 @@ async fn pause() {
 }
 
 async fn ask(address: &str, path: &str) -> std::io::Result<Answer> {
+    exchange(address, format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await
+}
+
+async fn exchange(address: &str, request: &[u8]) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(request).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;
     Ok(Answer::parse(&bytes))
@@ -247,12 +274,12 @@ fn spawn(folder: &TempDir) -> Child {
     program(folder).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-fn settings(address: &str, github: &Github, store: &str) -> String {
+fn settings(address: &str, github: &Github, store: &str, docker: &str) -> String {
     let (url, token) = (github.url(), github.token("portcullis"));
     format!(
         "[server]\nlisten = \"{address}\"\ndata_dir = \"data\"\n\n\
          [github]\napi_url = \"{url}\"\ntoken = \"{token}\"\nwebhook_secrets = [\"{SECRET}\"]\n\n\
          [store]\nurl = \"{store}\"\n\n\
-         [docker]\nhost = \"unix:///nonexistent/docker.sock\"\n"
+         [docker]\n{docker}\n"
     )
 }
