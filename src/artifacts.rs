@@ -7,7 +7,8 @@ use crate::domain::names::Sha;
 
 /// The layout of the data directory:
 /// `runs/<run>/<attempt>/log.txt`, `runs/<run>/<attempt>/results/…`, `runs/<run>/<attempt>/junit.xml`,
-/// `runs/<run>/cluster-<cluster>.log` and, only while the run lasts, `work/<run>/<commit>.tar.gz`.
+/// `runs/<run>/<attempt>/summary.json`, `runs/<run>/<attempt>/diagnostics.tar.gz`, `runs/<run>/cluster-<cluster>.log`,
+/// `runs/<run>/cluster-<cluster>.tar.gz` and, only while the run lasts, `work/<run>/<commit>.tar.gz`.
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     root: PathBuf,
@@ -47,6 +48,21 @@ impl Artifacts {
     /// The attempt's JUnit report, merged from whatever the suite wrote.
     pub fn junit(&self, run: RunId, attempt: AttemptId) -> PathBuf {
         self.attempt(run, attempt).join("junit.xml")
+    }
+
+    /// The attempt in numbers and names, as JSON.
+    pub fn summary(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.attempt(run, attempt).join("summary.json")
+    }
+
+    /// What the cluster looked like when the attempt failed.
+    pub fn diagnostics(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.attempt(run, attempt).join("diagnostics.tar.gz")
+    }
+
+    /// What a cluster looked like when it could not be made ready or set up.
+    pub fn cluster_diagnostics(&self, run: RunId, cluster: ClusterId) -> PathBuf {
+        self.run(run).join(format!("cluster-{cluster}.tar.gz"))
     }
 
     /// What the nodes logged before a broken cluster was taken away.

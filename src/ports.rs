@@ -201,6 +201,18 @@ pub trait Kubernetes: Send + Sync {
         access: &ClusterAccess,
         manifests: &[Manifest],
     ) -> Result<Vec<String>, KubernetesError>;
+
+    /// What the cluster says of itself when something failed: nodes, events, pods, workloads, logs of pods in trouble. Bounded in size,
+    /// and without the content of any Secret.
+    async fn diagnose(&self, access: &ClusterAccess) -> Result<Vec<Clue>, KubernetesError>;
+}
+
+/// One file of a diagnosis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clue {
+    /// A path of plain names, such as `cluster/events.txt`.
+    pub name: String,
+    pub text: String,
 }
 
 /// One file of Kubernetes manifests.
@@ -283,6 +295,8 @@ pub struct Observation {
     pub silent_for: Duration,
     /// Bytes on the container's own disk; asked for only now and then.
     pub disk_bytes: Option<u64>,
+    /// The kernel killed one of its processes for want of memory; others may run on, and wait for it for good.
+    pub oom_killed: bool,
 }
 
 /// Whether a container runs, and how it ended.
@@ -298,10 +312,12 @@ pub enum ContainerState {
 }
 
 /// How a container is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stop {
     /// SIGINT to the process group: reports are still written.
     Interrupt,
+    /// SIGQUIT to the process group: a Go program prints where each of its goroutines stands, and ends without its reports.
+    Dump,
     /// SIGKILL.
     Kill,
 }

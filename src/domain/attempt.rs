@@ -74,3 +74,13 @@ pub enum StopReason {
     /// Its cluster was lost underneath it.
     ClusterLost,
 }
+
+impl StopReason {
+    /// Whether the suite may hang, so that where it hangs is worth knowing before it goes.
+    pub fn is_hang(self) -> bool {
+        match self {
+            StopReason::TimedOut | StopReason::Stalled | StopReason::OutOfMemory => true,
+            StopReason::Cancelled | StopReason::DiskFull | StopReason::ClusterLost => false,
+        }
+    }
+}

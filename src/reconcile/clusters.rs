@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Activity, Context, Reconciler, chain};
+use super::{Activity, Context, Reconciler, chain, diagnose};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::ids::ClusterId;
 use crate::domain::text::human_duration;
@@ -147,7 +147,7 @@ async fn destroy(context: &Context, cluster: &Cluster) -> anyhow::Result<Activit
     }
 }
 
-/// The nodes' logs are kept before anything is taken away; losing them (we stop right here) costs a diagnosis, no more.
+/// What it looks like is kept before anything is taken away; losing that (we stop right here) costs a diagnosis, no more.
 async fn fail(context: &Context, cluster: &Cluster, why: &str) -> anyhow::Result<Activity> {
     if let Ok(log) = context.ports.provider.diagnose(cluster.id).await {
         let path = context.artifacts.cluster_log(cluster.run, cluster.id);
@@ -155,6 +155,10 @@ async fn fail(context: &Context, cluster: &Cluster, why: &str) -> anyhow::Result
             tokio::fs::create_dir_all(folder).await?;
         }
         tokio::fs::write(path, log).await?;
+    }
+    if let Some(view) = context.store.run_view(cluster.run).await? {
+        let into = context.artifacts.cluster_diagnostics(cluster.run, cluster.id);
+        diagnose::gather(context, &view, cluster.id, &format!("the cluster is given up: {why}"), into).await;
     }
     move_to(context, cluster, ClusterState::Failing, Some(why)).await
 }

@@ -4,6 +4,7 @@
 mod collect;
 mod hands;
 mod start;
+mod summary;
 mod watch;
 
 use std::collections::HashSet;
@@ -11,9 +12,11 @@ use std::collections::HashSet;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
 use self::hands::{Hands, Work};
-use super::{Activity, Context, Reconciler, chain};
+use self::watch::Sent;
+use super::{Activity, Context, Reconciler, chain, diagnose};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::ids::AttemptId;
 use crate::domain::names::SuiteName;
@@ -21,6 +24,7 @@ use crate::domain::plan::{RunView, Step, next_step};
 use crate::domain::progress::Progress;
 use crate::domain::suite::Suite;
 use crate::domain::verdict::{Evidence, Exit};
+use crate::ports::Stop;
 
 /// Containers that are looked at side by side.
 const PARALLEL: usize = 8;
@@ -29,13 +33,16 @@ pub(super) struct Execute {
     context: Context,
     /// What takes long: each in a task of its own, so that nothing here waits for it.
     hands: Hands,
-    /// Attempts whose container was interrupted by this process; a second interrupt would cut its clean-up short.
-    interrupted: HashSet<AttemptId>,
+    /// Signals sent by this process; a second interrupt would cut a clean-up short.
+    sent: Sent,
+    /// Hanging attempts whose cluster this process has looked at.
+    diagnosed: HashSet<AttemptId>,
 }
 
 impl Execute {
     pub(super) fn new(context: Context) -> Self {
-        Self { hands: Hands::new(context.waker.clone()), context, interrupted: HashSet::new() }
+        let hands = Hands::new(context.waker.clone());
+        Self { hands, context, sent: Sent::new(), diagnosed: HashSet::new() }
     }
 
     /// Hands long work over and gives back what is done here and now.
@@ -48,6 +55,11 @@ impl Execute {
                 _ => None,
             };
             let Some((id, work)) = work else {
+                if let Step::Execute(id) = &step
+                    && self.looks_into(&view, *id)?
+                {
+                    continue;
+                }
                 // Told to end: a start that is under way is cut off, as by a crash, and then undone.
                 if let Step::Execute(id) = &step {
                     self.hands.let_go(*id).await;
@@ -65,6 +77,29 @@ impl Execute {
             });
         }
         Ok(short)
+    }
+
+    /// Before a hang is interrupted, what its cluster looks like is kept: cleaning up takes it away. True while that goes on.
+    fn looks_into(&mut self, view: &RunView, id: AttemptId) -> anyhow::Result<bool> {
+        let attempt = find(view, id)?;
+        let now = self.context.now();
+        let (AttemptState::Running, Some(reason), Some(since)) = (attempt.state, attempt.stop, attempt.stop_at) else {
+            return Ok(false);
+        };
+        let in_time = now.duration_since(since).unsigned_abs() < diagnose::PATIENCE;
+        if !reason.is_hang() || !in_time {
+            return Ok(false);
+        }
+        if self.diagnosed.insert(id) {
+            let (context, view, attempt) = (self.context.clone(), view.clone(), attempt.clone());
+            self.hands.take(id, now, async move {
+                let why = format!("{} attempt {} hangs: {reason:?}", attempt.suite, attempt.number);
+                let into = context.artifacts.diagnostics(attempt.run, attempt.id);
+                diagnose::gather(&context, &view, attempt.cluster, &why, into).await;
+                Ok(Activity::default())
+            });
+        }
+        Ok(self.hands.holds(id))
     }
 }
 
@@ -85,17 +120,17 @@ impl Reconciler for Execute {
             .map(|(s, v)| (v, s))
             .collect();
         let short = self.hand_over(wanted).await?;
-        let (context, interrupted) = (&self.context, &self.interrupted);
+        let (context, sent) = (&self.context, &self.sent);
         let steps: Vec<_> = stream::iter(short)
-            .map(|(view, step)| async move { (view.run.id, act(context, &view, &step, interrupted).await) })
+            .map(|(view, step)| async move { (view.run.id, act(context, &view, &step, sent).await) })
             .buffer_unordered(PARALLEL)
             .collect()
             .await;
         for (run, outcome) in steps {
             match outcome {
-                Ok(Outcome { activity: one, interrupted }) => {
+                Ok(Outcome { activity: one, sent }) => {
                     activity = activity.add(one);
-                    self.interrupted.extend(interrupted);
+                    self.sent.extend(sent.map(|(attempt, how, at)| (attempt, (how, at))));
                 }
                 Err(error) => {
                     tracing::warn!(run.id = %run, error = chain(error.as_ref()), "attempt step failed; it is tried again");
@@ -109,21 +144,17 @@ impl Reconciler for Execute {
 
 struct Outcome {
     activity: Activity,
-    interrupted: Option<AttemptId>,
+    /// A signal that was sent just now.
+    sent: Option<(AttemptId, Stop, Timestamp)>,
 }
 
 impl From<Activity> for Outcome {
     fn from(activity: Activity) -> Self {
-        Self { activity, interrupted: None }
+        Self { activity, sent: None }
     }
 }
 
-async fn act(
-    context: &Context,
-    view: &RunView,
-    step: &Step,
-    interrupted: &HashSet<AttemptId>,
-) -> anyhow::Result<Outcome> {
+async fn act(context: &Context, view: &RunView, step: &Step, sent: &Sent) -> anyhow::Result<Outcome> {
     match step {
         Step::CreateAttempt { suite, number } => create(context, view, suite, *number).await.map(Outcome::from),
         Step::Stop(id, reason) => {
@@ -139,7 +170,7 @@ async fn act(
                     context.ports.executor.remove(attempt.id).await?;
                     Ok(finish(context, attempt, without_report(Exit::Stopped(reason))).await?.into())
                 }
-                (AttemptState::Running, _) => watch::watch(context, view, attempt, interrupted).await,
+                (AttemptState::Running, _) => watch::watch(context, view, attempt, sent).await,
                 // Long work, or none.
                 (AttemptState::Waiting, None) | (AttemptState::Collecting | AttemptState::Done, _) => {
                     Ok(Activity::default().into())

@@ -4,6 +4,7 @@
 mod admit;
 mod clusters;
 mod conclude;
+mod diagnose;
 pub mod driver;
 mod execute;
 mod intake;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 
-use super::{Activity, Context, Reconciler, chain};
+use super::{Activity, Context, Reconciler, chain, diagnose};
 use crate::adapters::archive::{self, Missing};
 use crate::domain::cluster::{Cluster, Setup, SetupState, Stage};
 use crate::domain::ids::ClusterId;
@@ -101,16 +101,16 @@ async fn step(
         Some(known) => known,
         None => match read_manifests(context, &view.run, stage).await? {
             Ok(manifests) => Arc::new(manifests),
-            Err(why) => return Ok((fail(context, setup, &why).await?, None)),
+            Err(why) => return Ok((fail(context, view, setup, &why).await?, None)),
         },
     };
-    let outcome = carry_on(context, &view.run, cluster, setup, &manifests).await?;
+    let outcome = carry_on(context, view, cluster, setup, &manifests).await?;
     Ok((outcome, Some(manifests)))
 }
 
 async fn carry_on(
     context: &Context,
-    run: &Run,
+    view: &RunView,
     cluster: &Cluster,
     setup: &Setup,
     manifests: &[Manifest],
@@ -130,11 +130,11 @@ async fn carry_on(
         },
         SetupState::Done | SetupState::Failed => return Ok(Activity::default()),
     };
-    let limit = SignedDuration::from_secs(i64::try_from(run.gate.setup_timeout_s).unwrap_or(i64::MAX));
+    let limit = SignedDuration::from_secs(i64::try_from(view.run.gate.setup_timeout_s).unwrap_or(i64::MAX));
     match waits_for {
-        Wait::Never(why) => fail(context, setup, &why).await,
+        Wait::Never(why) => fail(context, view, setup, &why).await,
         Wait::For(what) if context.now().duration_since(setup.started_at) > limit => {
-            fail(context, setup, &format!("{what} (after {})", human_duration(limit.unsigned_abs()))).await
+            fail(context, view, setup, &format!("{what} (after {})", human_duration(limit.unsigned_abs()))).await
         }
         Wait::For(what) => {
             let news = context.store.explain_setup(setup, &what).await?;
@@ -188,7 +188,10 @@ pub(super) async fn fetch(context: &Context, run: &Run, sha: &Sha) -> Result<Pat
     Ok(path)
 }
 
-async fn fail(context: &Context, setup: &Setup, why: &str) -> anyhow::Result<Activity> {
+/// What the cluster looks like is kept before it goes; losing that (we stop right here) costs a diagnosis, no more.
+async fn fail(context: &Context, view: &RunView, setup: &Setup, why: &str) -> anyhow::Result<Activity> {
+    let into = context.artifacts.cluster_diagnostics(view.run.id, setup.cluster);
+    diagnose::gather(context, view, setup.cluster, &format!("set-up of {:?} failed: {why}", setup.stage), into).await;
     move_to(context, setup, SetupState::Failed, Some(why)).await
 }
 

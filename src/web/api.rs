@@ -115,6 +115,8 @@ struct AttemptDetail {
     log_url: String,
     /// The merged JUnit report; there once the attempt is done and left one.
     junit_url: String,
+    /// The attempt in numbers and names as JSON; there as soon as the report.
+    summary_url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -221,6 +223,7 @@ fn attempt_detail(attempt: &Attempt, view: &RunView, links: &Links) -> AttemptDe
         finished_at: attempt.finished_at,
         log_url: format!("{files}/log.txt"),
         junit_url: format!("{files}/junit.xml"),
+        summary_url: format!("{files}/summary.json"),
     }
 }
 

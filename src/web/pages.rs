@@ -43,10 +43,13 @@ pub(super) fn routes() -> Router<Arc<Room>> {
         .route("/runs", get(runs))
         .route("/runs/{run}", get(run))
         .route("/runs/{run}/clusters/{cluster}/log.txt", get(cluster_log))
+        .route("/runs/{run}/clusters/{cluster}/diagnostics.tar.gz", get(cluster_diagnostics))
         .route("/runs/{run}/attempts/{attempt}/log", get(log))
         .route("/runs/{run}/attempts/{attempt}/log.txt", get(log_text))
         .route("/runs/{run}/attempts/{attempt}/log/events", get(log_events))
         .route("/runs/{run}/attempts/{attempt}/junit.xml", get(junit))
+        .route("/runs/{run}/attempts/{attempt}/summary.json", get(summary))
+        .route("/runs/{run}/attempts/{attempt}/diagnostics.tar.gz", get(diagnostics))
         .route("/runs/{run}/attempts/{attempt}/results", get(results))
         .route("/runs/{run}/attempts/{attempt}/results/{*path}", get(result))
 }
@@ -177,7 +180,8 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Page {
     let mut clusters = Vec::new();
     for cluster in &view.clusters {
         let log = room.web.artifacts.cluster_log(view.run.id, cluster.id);
-        clusters.push(Machine::new(cluster, &view, exists(&log).await));
+        let clues = room.web.artifacts.cluster_diagnostics(view.run.id, cluster.id);
+        clusters.push(Machine::new(cluster, &view, exists(&log).await, exists(&clues).await));
     }
     let statuses = room.web.store.statuses_of(view.run.id).await?;
     show(&RunPage {
@@ -200,6 +204,8 @@ async fn look(room: &Room, attempt: &Attempt) -> Result<Found, Trouble> {
         notable: room.web.store.notable_cases(attempt.id, NOTABLE).await?,
         has_log: exists(&log).await,
         has_junit: exists(&artifacts.junit(attempt.run, attempt.id)).await,
+        has_summary: exists(&artifacts.summary(attempt.run, attempt.id)).await,
+        has_diagnostics: exists(&artifacts.diagnostics(attempt.run, attempt.id)).await,
         has_results: exists(&artifacts.results(attempt.run, attempt.id)).await,
         tail: vec![],
     })
@@ -286,6 +292,17 @@ async fn junit(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page 
     files::serve(&room.web.artifacts.junit(attempt.run, attempt.id), Shown::Download, &name).await
 }
 
+async fn summary(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
+    let attempt = attempt_of(&room, &run, &attempt).await?;
+    files::serve(&room.web.artifacts.summary(attempt.run, attempt.id), Shown::Text, "summary.json").await
+}
+
+async fn diagnostics(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
+    let attempt = attempt_of(&room, &run, &attempt).await?;
+    let name = format!("diagnostics-{}-{}.tar.gz", attempt.suite, attempt.number);
+    files::serve(&room.web.artifacts.diagnostics(attempt.run, attempt.id), Shown::Download, &name).await
+}
+
 #[derive(Template)]
 #[template(path = "results.html")]
 struct ResultsPage {
@@ -316,9 +333,19 @@ async fn result(Extract(room): State, Path((run, attempt, path)): Path<(String, 
     files::serve(&file, files::shown(&path), name).await
 }
 
-async fn cluster_log(Extract(room): State, Path((run, cluster)): AttemptPath) -> Page {
+/// A cluster by the names in its address.
+fn cluster_of(run: &str, cluster: &str) -> Result<(RunId, ClusterId), Trouble> {
     let missing = || Trouble::Missing("cluster");
-    let run: RunId = run.parse().map_err(|_| missing())?;
-    let cluster: ClusterId = cluster.parse().map_err(|_| missing())?;
+    Ok((run.parse().map_err(|_| missing())?, cluster.parse().map_err(|_| missing())?))
+}
+
+async fn cluster_log(Extract(room): State, Path((run, cluster)): AttemptPath) -> Page {
+    let (run, cluster) = cluster_of(&run, &cluster)?;
     files::serve(&room.web.artifacts.cluster_log(run, cluster), Shown::Text, "cluster.log").await
+}
+
+async fn cluster_diagnostics(Extract(room): State, Path((run, cluster)): AttemptPath) -> Page {
+    let (run, cluster) = cluster_of(&run, &cluster)?;
+    let file = room.web.artifacts.cluster_diagnostics(run, cluster);
+    files::serve(&file, Shown::Download, "cluster-diagnostics.tar.gz").await
 }

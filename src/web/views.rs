@@ -240,6 +240,8 @@ pub(super) struct Found {
     pub(super) notable: Vec<NotableCase>,
     pub(super) has_log: bool,
     pub(super) has_junit: bool,
+    pub(super) has_summary: bool,
+    pub(super) has_diagnostics: bool,
     pub(super) has_results: bool,
     /// The last lines, while it runs.
     pub(super) tail: Vec<Line>,
@@ -420,10 +422,11 @@ pub(super) struct Machine {
     pub(super) message: Option<String>,
     pub(super) setups: Vec<String>,
     pub(super) has_log: bool,
+    pub(super) has_diagnostics: bool,
 }
 
 impl Machine {
-    pub(super) fn new(cluster: &Cluster, view: &RunView, has_log: bool) -> Self {
+    pub(super) fn new(cluster: &Cluster, view: &RunView, has_log: bool, has_diagnostics: bool) -> Self {
         let (tone, word) = match cluster.state {
             ClusterState::Requested => (Tone::Waiting, "requested"),
             ClusterState::Creating => (Tone::Live, "being created"),
@@ -451,6 +454,7 @@ impl Machine {
             message: cluster.message.clone(),
             setups: setups.collect(),
             has_log,
+            has_diagnostics,
         }
     }
 }

@@ -304,3 +304,105 @@ async fn an_engine_that_is_not_there_is_unreachable() {
     assert!(matches!(portcullis::ports::ClusterProvider::check(&docker).await, Err(ProviderError::Unreachable { .. })));
     assert!(matches!(docker.list().await, Err(ExecutorError::Unreachable { .. })));
 }
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn a_process_that_the_kernel_killed_is_noticed_while_the_rest_hangs() {
+    let corner = Corner::new("worker");
+    let docker = corner.docker();
+    let mut execution = script(BUSYBOX, "echo begin; (tail /dev/zero); echo waiting for it; exec sleep 1000");
+    execution.suite.limits.memory_bytes = 32 * MIB;
+    docker.ensure_started(&execution).await.unwrap();
+    docker.follow(execution.attempt, &corner.home.path().join("log"), MIB);
+    until("the engine tells of it", Duration::from_secs(60), async || {
+        let seen = docker.observe(execution.attempt).await.unwrap();
+        assert_eq!(seen.state, ContainerState::Running, "the container itself goes on");
+        seen.oom_killed.then_some(())
+    })
+    .await;
+    let calm = script(BUSYBOX, "echo begin; exec sleep 1000");
+    docker.ensure_started(&calm).await.unwrap();
+    docker.follow(calm.attempt, &corner.home.path().join("calm"), MIB);
+    until("it is measured", Duration::from_secs(60), async || docker.observe(calm.attempt).await.unwrap().disk_bytes)
+        .await;
+    assert!(!docker.observe(calm.attempt).await.unwrap().oom_killed, "another container's trouble is not its own");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn dots_are_heard_before_their_line_ends() {
+    let corner = Corner::new("dots");
+    let docker = corner.docker();
+    let execution = script(
+        BUSYBOX,
+        "echo Will run 9 of 20 specs; while [ ! -e /results/stop ]; do printf 'S•'; sleep 1; done; \
+         printf 'P••\\n• [FAILED] [0.1 seconds]\\n'; exec sleep 1000",
+    );
+    docker.ensure_started(&execution).await.unwrap();
+    let log = corner.home.path().join("log");
+    docker.follow(execution.attempt, &log, MIB);
+    let heard = until("dots are counted", Duration::from_secs(60), async || {
+        let seen = docker.observe(execution.attempt).await.unwrap();
+        (seen.progress.completed >= 3).then_some(seen)
+    })
+    .await;
+    assert!(heard.progress.completed < 9 && heard.progress.total == 9, "{heard:?}");
+    assert!(heard.silent_for < Duration::from_secs(5), "{heard:?}");
+    assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 1, "the line itself is not there yet");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn whoever_stops_a_suite_the_reports_are_kept() {
+    let corner = Corner::new("reports");
+    let docker = corner.docker();
+    // As Ginkgo does: the signal reaches the whole process group, the report is written, then it ends.
+    let text = "report() { echo '<testsuite><testcase name=\"a\"/></testsuite>' > /results/junit.xml; exit 1; }; \
+                trap report INT TERM; echo ready; while :; do sleep 1; done";
+    let stopped = |how: Option<Stop>| {
+        let (docker, corner, execution) = (&docker, &corner, script(BUSYBOX, text));
+        async move {
+            docker.ensure_started(&execution).await.unwrap();
+            let log = corner.home.path().join(format!("{}.log", execution.attempt));
+            docker.follow(execution.attempt, &log, MIB);
+            let ready = async || fs::read_to_string(&log).unwrap_or_default().contains("ready").then_some(());
+            until("the suite is ready", Duration::from_secs(60), ready).await;
+            match how {
+                Some(how) => docker.stop(execution.attempt, how).await.unwrap(),
+                // An operator's `docker stop`, or an engine that shuts down: SIGTERM.
+                None => {
+                    let label = format!("label=dev.portcullis.attempt={}", execution.attempt);
+                    let container = run("docker", &["ps", "-q", "--filter", &label]);
+                    run("docker", &["stop", "-t", "30", container.trim()]);
+                }
+            }
+            ended(docker, execution.attempt).await;
+            let into = corner.home.path().join(execution.attempt.to_string());
+            docker.collect(execution.attempt, &into, MIB).await.unwrap();
+            into.join("junit.xml").exists()
+        }
+    };
+    assert!(stopped(Some(Stop::Interrupt)).await, "SIGINT");
+    assert!(stopped(None).await, "SIGTERM");
+    assert!(!stopped(Some(Stop::Kill)).await, "SIGKILL leaves nothing, so the two above prove something");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn a_hang_is_asked_where_it_hangs() {
+    let corner = Corner::new("dump");
+    let docker = corner.docker();
+    let execution = script(
+        BUSYBOX,
+        "trap '' INT; trap 'echo goroutine 1 [select]:; exit 2' QUIT; echo ready; while :; do sleep 1; done",
+    );
+    docker.ensure_started(&execution).await.unwrap();
+    let log = corner.home.path().join("log");
+    docker.follow(execution.attempt, &log, MIB);
+    let ready = async || fs::read_to_string(&log).unwrap_or_default().contains("ready").then_some(());
+    until("the suite is ready", Duration::from_secs(60), ready).await;
+    docker.stop(execution.attempt, Stop::Dump).await.unwrap();
+    ended(&docker, execution.attempt).await;
+    let said = async || fs::read_to_string(&log).unwrap_or_default().contains("goroutine 1").then_some(());
+    until("what it said is in the log", Duration::from_secs(60), said).await;
+}

@@ -9,7 +9,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 use super::engine::bounded;
 use super::error::EngineError;
 use super::labels::{ATTEMPT, ROLE, Role};
-use super::objects::{Found, Phase, gone};
+use super::objects::{Found, Phase, Vitals, gone};
 use super::{Docker, container, limits};
 use crate::domain::ids::AttemptId;
 use crate::domain::progress::Progress;
@@ -41,8 +41,8 @@ impl SuiteExecutor for Docker {
             Some(watched) => watched.progress().await,
             None => (Progress::default(), Duration::ZERO),
         };
-        let disk_bytes = watched.and_then(|watched| watched.disk());
-        Ok(Observation { state: self.state(attempt).await?, progress, silent_for, disk_bytes })
+        let Vitals { disk_bytes, oom_killed } = watched.map(|watched| watched.vitals()).unwrap_or_default();
+        Ok(Observation { state: self.state(attempt).await?, progress, silent_for, disk_bytes, oom_killed })
     }
 
     async fn collect(&self, attempt: AttemptId, into: &Path, max_bytes: u64) -> Result<Vec<String>, ExecutorError> {
@@ -63,6 +63,7 @@ impl SuiteExecutor for Docker {
         let Some(found) = self.engine.attempt(attempt).await? else { return Ok(()) };
         let signal = match how {
             Stop::Interrupt => "SIGINT",
+            Stop::Dump => "SIGQUIT",
             Stop::Kill => "SIGKILL",
         };
         let options = KillContainerOptionsBuilder::new().signal(signal).build();

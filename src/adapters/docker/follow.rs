@@ -2,6 +2,7 @@
 //! has; a lost connection is taken up again; a new process continues the file. No verdict comes from here.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::engine::Engine;
 use super::limits;
 use super::lines::{Line, Lines, Output};
 use super::logfile::LogFile;
-use super::objects::Phase;
+use super::objects::{Measured, Phase, Vitals};
 use crate::domain::ids::AttemptId;
 use crate::domain::progress::Progress;
 
@@ -43,10 +44,15 @@ pub(super) struct Watched {
 }
 
 struct Seen {
+    /// By the lines of the log.
     progress: Progress,
+    /// Specs that ended on a line which is still being written.
+    dots: u64,
+    /// What was said of the progress last: it must not fall.
+    shown: Progress,
     last_line: Instant,
     is_complete: bool,
-    disk: Option<u64>,
+    vitals: Vitals,
 }
 
 impl Followers {
@@ -67,6 +73,8 @@ impl Followers {
         all.insert(attempt, Arc::clone(&watched));
         let (measured, measuring) = (Arc::clone(&watched), Arc::clone(engine));
         self.tasks.spawn(async move { measured.measure(attempt, &measuring).await });
+        let (listened, listening) = (Arc::clone(&watched), Arc::clone(engine));
+        self.tasks.spawn(async move { listened.listen(attempt, &listening).await });
         let (log, engine) = (log.to_owned(), Arc::clone(engine));
         self.tasks.spawn(async move {
             let over = watched.over.clone().drop_guard();
@@ -103,20 +111,57 @@ impl Drop for Followers {
 
 impl Watched {
     fn new(stop: CancellationToken) -> Self {
-        let seen = Seen { progress: Progress::default(), last_line: Instant::now(), is_complete: false, disk: None };
+        let seen = Seen {
+            progress: Progress::default(),
+            dots: 0,
+            shown: Progress::default(),
+            last_line: Instant::now(),
+            is_complete: false,
+            vitals: Vitals::default(),
+        };
         Watched { seen: Mutex::new(seen), loaded: CancellationToken::new(), over: CancellationToken::new(), stop }
     }
 
     /// The progress so far, and for how long nothing was printed. Waits for what an earlier process stored: a progress must not fall.
     pub(super) async fn progress(&self) -> (Progress, Duration) {
         let _in_time = tokio::time::timeout(limits::LOG_LOAD, self.loaded.cancelled()).await;
-        let seen = self.locked();
-        (seen.progress, seen.last_line.elapsed())
+        let mut seen = self.locked();
+        let now = seen.progress.with_dots(seen.dots);
+        let falls = now.total == seen.shown.total && now.completed < seen.shown.completed;
+        // A line's dots are heard before the log has the line, and forgotten in between.
+        seen.shown = if falls { Progress { completed: seen.shown.completed, ..now } } else { now };
+        (seen.shown, seen.last_line.elapsed())
     }
 
-    /// The container's disk as last measured.
-    pub(super) fn disk(&self) -> Option<u64> {
-        self.locked().disk
+    /// What was measured of the container last.
+    pub(super) fn vitals(&self) -> Vitals {
+        self.locked().vitals
+    }
+
+    /// How long the suite has been silent.
+    pub(super) fn silence(&self) -> Duration {
+        self.locked().last_line.elapsed()
+    }
+
+    /// Something was printed, with so many dots on the line that is being written.
+    pub(super) fn heard(&self, at: Instant, dots: u64) {
+        let mut seen = self.locked();
+        (seen.last_line, seen.dots) = (at, dots);
+    }
+
+    /// The follower is to stop.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Waits a while; says to break when the follower is over.
+    pub(super) async fn pause(&self, pause: Duration) -> ControlFlow<()> {
+        // A time-out on something that ends anyway: nothing here sleeps for its own sake.
+        let pausing = tokio::time::timeout(pause, self.over.cancelled());
+        tokio::select! {
+            () = self.stop.cancelled() => ControlFlow::Break(()),
+            over = pausing => if over.is_ok() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) },
+        }
     }
 
     /// Waits until nothing more will be written. Says whether the log's end was reached.
@@ -125,25 +170,23 @@ impl Watched {
         ended && self.is_complete()
     }
 
-    /// Measures the container's disk again and again until the follower is over.
+    /// Measures the container again and again until the follower is over.
     async fn measure(&self, attempt: AttemptId, engine: &Engine) {
-        let mut pause = limits::DISK_AT_LEAST;
-        loop {
-            // A time-out on something that ends anyway: nothing here sleeps for its own sake.
-            let pausing = tokio::time::timeout(pause, self.over.cancelled());
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                over = pausing => if over.is_ok() { return },
-            }
+        let mut pause = limits::VITALS_AT_LEAST;
+        let mut since = 0;
+        while self.pause(pause).await.is_continue() {
             let start = Instant::now();
-            match engine.disk(attempt).await {
-                Ok(Some(bytes)) => self.locked().disk = Some(bytes),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(attempt.id = %attempt, ?error, "a container's disk could not be measured")
+            match engine.vitals(attempt, since).await {
+                Ok(Some(Measured { vitals, at })) => {
+                    let mut seen = self.locked();
+                    // What was killed stays killed.
+                    seen.vitals = Vitals { oom_killed: vitals.oom_killed || seen.vitals.oom_killed, ..vitals };
+                    since = at;
                 }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(attempt.id = %attempt, ?error, "a container could not be measured"),
             }
-            pause = (start.elapsed() * limits::DISK_FACTOR).clamp(limits::DISK_AT_LEAST, limits::DISK_AT_MOST);
+            pause = (start.elapsed() * limits::VITALS_FACTOR).clamp(limits::VITALS_AT_LEAST, limits::VITALS_AT_MOST);
         }
     }
 
@@ -225,6 +268,7 @@ impl Watched {
         }
         let mut seen = self.locked();
         seen.progress.read_line(&line.text);
+        seen.dots = 0;
         seen.last_line = Instant::now();
         drop(seen);
         log.push(line);

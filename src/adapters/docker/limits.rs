@@ -29,10 +29,10 @@ pub(super) const RETRY: Duration = Duration::from_millis(500);
 pub(super) const NETWORK_TRIES: usize = 10;
 /// Measuring a container's disk makes the engine walk its files: it is done in the background, and in proportion to what it costs.
 pub(super) const DISK: Duration = Duration::from_secs(120);
-pub(super) const DISK_AT_LEAST: Duration = Duration::from_secs(2);
-pub(super) const DISK_AT_MOST: Duration = Duration::from_secs(60);
+pub(super) const VITALS_AT_LEAST: Duration = Duration::from_secs(2);
+pub(super) const VITALS_AT_MOST: Duration = Duration::from_secs(60);
 /// Time between two measurements as a multiple of what one took.
-pub(super) const DISK_FACTOR: u32 = 10;
+pub(super) const VITALS_FACTOR: u32 = 10;
 
 /// The engine keeps this much of a container's log, twice: once the live file, once the one before.
 pub(super) const SUITE_LOG_FILE: &str = "64m";

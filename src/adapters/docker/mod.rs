@@ -13,6 +13,7 @@ mod kubeconfig;
 mod labels;
 mod limits;
 mod lines;
+mod listen;
 mod logfile;
 mod network;
 mod node;

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{
-    InspectContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    EventsOptionsBuilder, InspectContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
     ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
+
+use futures_util::StreamExt;
 
 use super::engine::{Engine, bounded};
 use super::error::EngineError;
@@ -32,6 +34,22 @@ pub(super) enum Phase {
     Ended,
     /// On its way out.
     Removing,
+}
+
+/// How a container fares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Vitals {
+    /// Bytes on its own disk, once measured.
+    pub(super) disk_bytes: Option<u64>,
+    /// The kernel killed one of its processes for want of memory.
+    pub(super) oom_killed: bool,
+}
+
+/// Vitals with the engine's time, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    pub(super) vitals: Vitals,
+    pub(super) at: i64,
 }
 
 impl Found {
@@ -69,13 +87,34 @@ impl Engine {
         Ok(self.containers(&[(labels::ATTEMPT, &attempt.to_string())]).await?.into_iter().next())
     }
 
-    /// Bytes on the own disk of an attempt's container. The engine walks all its files for it.
-    pub(super) async fn disk(&self, attempt: AttemptId) -> Result<Option<u64>, EngineError> {
+    /// How an attempt's container fares. `since` is the moment of the measurement before, 0 for none. The engine walks all files for
+    /// the disk.
+    pub(super) async fn vitals(&self, attempt: AttemptId, since: i64) -> Result<Option<Measured>, EngineError> {
         let Some(found) = self.attempt(attempt).await? else { return Ok(None) };
         let options = InspectContainerOptionsBuilder::new().size(true).build();
         let call = self.api().await?.inspect_container(&found.id, Some(options));
         let inspected = bounded("measuring a container's disk", limits::DISK, call).await?;
-        Ok(inspected.size_rw.and_then(|bytes| u64::try_from(bytes).ok()))
+        let info = bounded("asking the engine for its time", limits::CALL, self.api().await?.info()).await?;
+        let at =
+            info.system_time.and_then(|time| time.parse::<jiff::Timestamp>().ok()).map_or(since, |t| t.as_second());
+        let said_so = inspected.state.and_then(|state| state.oom_killed).unwrap_or(false);
+        let oom_killed = said_so || self.was_oom(&found.id, since, at).await?;
+        let disk_bytes = inspected.size_rw.and_then(|bytes| u64::try_from(bytes).ok());
+        Ok(Some(Measured { vitals: Vitals { disk_bytes, oom_killed }, at }))
+    }
+
+    /// Whether the engine saw the kernel kill a process of this container. Older engines note it with the container only when all of it
+    /// has ended, but tell it as an event at once.
+    async fn was_oom(&self, container: &str, since: i64, until: i64) -> Result<bool, EngineError> {
+        let filters = HashMap::from([("container", vec![container]), ("event", vec!["oom"])]);
+        let options = EventsOptionsBuilder::new()
+            .since(&since.saturating_sub(1).max(0).to_string())
+            .until(&until.to_string())
+            .filters(&filters)
+            .build();
+        let mut events = self.api().await?.events(Some(options));
+        let first = async { events.next().await.transpose() };
+        Ok(bounded("asking for a container's events", limits::CALL, first).await?.is_some())
     }
 
     /// Our networks with all these labels, as (id, labels), the oldest first.

@@ -1,6 +1,7 @@
 //! Clusters' own APIs through kube: readiness, set-up and roll-out. Knows nothing of how clusters are made.
 
 mod apply;
+mod diagnose;
 mod objects;
 mod ready;
 mod rollout;
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-use crate::ports::{ClusterAccess, Kubernetes, KubernetesError, Manifest};
+use crate::ports::{Clue, ClusterAccess, Kubernetes, KubernetesError, Manifest};
 
 const CONNECT: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(15);
@@ -72,6 +73,10 @@ impl Kubernetes for KubeApi {
         manifests: &[Manifest],
     ) -> Result<Vec<String>, KubernetesError> {
         rollout::not_rolled_out(&self.client(access).await?, manifests).await
+    }
+
+    async fn diagnose(&self, access: &ClusterAccess) -> Result<Vec<Clue>, KubernetesError> {
+        diagnose::diagnose(&self.client(access).await?).await
     }
 }
 

@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use super::super::{Activity, Context};
+use super::super::{Activity, Context, diagnose};
 use super::suite_of;
+use super::summary::Summary;
 use super::watch::WATCH;
 use crate::domain::attempt::Attempt;
 use crate::domain::flake;
 use crate::domain::plan::RunView;
 use crate::domain::report::{Digest, Report, Weight};
-use crate::domain::verdict::{Evidence, Exit, judge};
+use crate::domain::verdict::{Evidence, Exit, Reason, Verdict, judge};
 use crate::ports::ContainerState;
 use crate::reports;
 
@@ -44,7 +45,15 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
         took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
     };
     recall(context, view, attempt, &mut evidence.digest).await?;
-    let observations = flake::observations(&report, judge(&evidence, &suite.policy()).reason);
+    let judgement = judge(&evidence, &suite.policy());
+    if judgement.verdict != Verdict::Success && judgement.reason != Reason::Cancelled {
+        let why = format!("{} attempt {}: {}", attempt.suite, attempt.number, judgement.description);
+        let into = context.artifacts.diagnostics(attempt.run, attempt.id);
+        diagnose::gather(context, view, attempt.cluster, &why, into).await;
+    }
+    let summary = serde_json::to_vec_pretty(&Summary::new(view, attempt, &evidence, &judgement))?;
+    tokio::fs::write(context.artifacts.summary(attempt.run, attempt.id), summary).await?;
+    let observations = flake::observations(&report, judgement.reason);
     let moved = context.store.finish_attempt(attempt, &evidence, &report.cases, &observations, context.now()).await?;
     if moved {
         executor.remove(attempt.id).await?;

@@ -70,6 +70,11 @@ impl Hands {
         self.tasks.insert(attempt, AbortOnDropHandle::new(task));
     }
 
+    /// Whether work of the attempt is under way, or ended and not yet reaped.
+    pub(super) fn holds(&self, attempt: AttemptId) -> bool {
+        self.tasks.contains_key(&attempt)
+    }
+
     /// Cuts the attempt's work off, if any is under way, and waits until it has ended.
     pub(super) async fn let_go(&mut self, attempt: AttemptId) {
         if let Some(task) = self.tasks.remove(&attempt) {

@@ -1,9 +1,9 @@
 //! Watching a suite's container: its log and progress, its end, and ending it when it must.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::{Activity, Context};
 use super::{Outcome, finish, move_to, suite_of, without_report};
@@ -16,12 +16,21 @@ use crate::ports::{ContainerState, Observation, Stop};
 
 /// How often a running container is looked at.
 pub(super) const WATCH: SignedDuration = SignedDuration::from_millis(300);
+/// Silence after the kernel killed one of its processes: a Ginkgo whose worker was killed waits for it for good.
+const SILENT_AFTER_OOM: Duration = Duration::from_secs(180);
+/// What a program gets to print where it hangs.
+const DUMPING: SignedDuration = SignedDuration::from_secs(5);
+/// An interrupt that an earlier process may have sent, with its grace, is long over by then.
+const LONG_OVER: SignedDuration = SignedDuration::from_secs(60);
+
+/// The last signal that this process sent to each container that is to end, and when.
+pub(super) type Sent = HashMap<AttemptId, (Stop, Timestamp)>;
 
 pub(super) async fn watch(
     context: &Context,
     view: &RunView,
     attempt: &Attempt,
-    interrupted: &HashSet<AttemptId>,
+    sent: &Sent,
 ) -> anyhow::Result<Outcome> {
     let suite = suite_of(view, attempt)?;
     let log = context.artifacts.log(attempt.run, attempt.id);
@@ -38,7 +47,7 @@ pub(super) async fn watch(
             Ok(finish(context, attempt, without_report(exit)).await?.into())
         }
         ContainerState::Running => {
-            let mut outcome = end_if_due(context, suite, attempt, &seen, interrupted).await?;
+            let mut outcome = end_if_due(context, suite, attempt, &seen, sent).await?;
             outcome.activity.changed += news;
             outcome.activity = outcome.activity.again(WATCH);
             Ok(outcome)
@@ -46,32 +55,86 @@ pub(super) async fn watch(
     }
 }
 
-/// A container that must end is interrupted once and killed after its grace; one that overstepped is told to end.
+/// A container that must end is sent one signal after the other; one that overstepped is told to end.
 async fn end_if_due(
     context: &Context,
     suite: &Suite,
     attempt: &Attempt,
     seen: &Observation,
-    interrupted: &HashSet<AttemptId>,
+    sent: &Sent,
 ) -> anyhow::Result<Outcome> {
     let now = context.now();
-    if let Some(since) = attempt.stop.and(attempt.stop_at) {
+    if let Some((reason, since)) = attempt.stop.zip(attempt.stop_at) {
         let grace = SignedDuration::from_secs(i64::try_from(suite.timeouts.stop_grace_s).unwrap_or(i64::MAX));
-        if now.duration_since(since) > grace {
-            context.ports.executor.stop(attempt.id, Stop::Kill).await?;
-        } else if !interrupted.contains(&attempt.id) {
-            context.ports.executor.stop(attempt.id, Stop::Interrupt).await?;
-            return Ok(Outcome { activity: Activity::default(), interrupted: Some(attempt.id) });
-        }
-        return Ok(Activity::default().into());
+        let last = sent.get(&attempt.id).map(|(how, at)| (*how, now.duration_since(*at)));
+        let Some(how) = due(reason, grace, now.duration_since(since), last) else {
+            return Ok(Activity::default().into());
+        };
+        context.ports.executor.stop(attempt.id, how).await?;
+        tracing::info!(attempt.id = %attempt.id, suite = %attempt.suite, ?reason, ?how, "signalled");
+        return Ok(Outcome { activity: Activity::default(), sent: Some((attempt.id, how, now)) });
     }
-    let silent = seen.silent_for > Duration::from_secs(suite.timeouts.no_output_s);
-    let full = seen.disk_bytes.is_some_and(|bytes| bytes > suite.limits.disk_bytes);
-    let reason = match (full, silent) {
-        (true, _) => StopReason::DiskFull,
-        (false, true) => StopReason::Stalled,
-        (false, false) => return Ok(Activity::default().into()),
-    };
+    let Some(reason) = overstepped(suite, seen) else { return Ok(Activity::default().into()) };
     let noted = context.store.stop_attempt(attempt, reason, now).await?;
     Ok(Activity::changed(usize::from(noted)).into())
+}
+
+/// What a suite does that it must not.
+fn overstepped(suite: &Suite, seen: &Observation) -> Option<StopReason> {
+    let no_output = Duration::from_secs(suite.timeouts.no_output_s);
+    if seen.disk_bytes.is_some_and(|bytes| bytes > suite.limits.disk_bytes) {
+        Some(StopReason::DiskFull)
+    } else if seen.oom_killed && seen.silent_for > SILENT_AFTER_OOM.min(no_output) {
+        Some(StopReason::OutOfMemory)
+    } else {
+        (seen.silent_for > no_output).then_some(StopReason::Stalled)
+    }
+}
+
+/// The next signal. First an interrupt, which keeps the reports; after the grace a hang is asked where it hangs, which ends a Go
+/// program at once; then the kill. `last` is the last signal with the time since.
+fn due(
+    reason: StopReason,
+    grace: SignedDuration,
+    since_stop: SignedDuration,
+    last: Option<(Stop, SignedDuration)>,
+) -> Option<Stop> {
+    match last {
+        None if since_stop > grace.saturating_add(LONG_OVER) => Some(Stop::Kill),
+        None => Some(Stop::Interrupt),
+        Some((Stop::Interrupt, age)) if age <= grace => None,
+        Some((Stop::Interrupt, _)) if reason.is_hang() => Some(Stop::Dump),
+        Some((Stop::Interrupt, _)) => Some(Stop::Kill),
+        Some((Stop::Dump | Stop::Kill, age)) => (age > DUMPING).then_some(Stop::Kill),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: SignedDuration = SignedDuration::from_secs(90);
+
+    fn s(seconds: i64) -> SignedDuration {
+        SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_hang_is_interrupted_asked_where_it_hangs_and_killed() {
+        let due = |since, last| due(StopReason::Stalled, GRACE, s(since), last);
+        assert_eq!(due(0, None), Some(Stop::Interrupt));
+        assert_eq!(due(50, Some((Stop::Interrupt, s(50)))), None, "a second interrupt would cut its clean-up short");
+        assert_eq!(due(91, Some((Stop::Interrupt, s(91)))), Some(Stop::Dump));
+        assert_eq!(due(93, Some((Stop::Dump, s(2)))), None);
+        assert_eq!(due(97, Some((Stop::Dump, s(6)))), Some(Stop::Kill));
+        assert_eq!(due(200, Some((Stop::Kill, s(6)))), Some(Stop::Kill), "until the engine has done it");
+    }
+
+    #[test]
+    fn who_does_not_hang_is_not_asked_and_a_restart_does_not_wait_for_ever() {
+        let cancelled = |since, last| due(StopReason::Cancelled, GRACE, s(since), last);
+        assert_eq!(cancelled(91, Some((Stop::Interrupt, s(91)))), Some(Stop::Kill));
+        assert_eq!(cancelled(100, None), Some(Stop::Interrupt), "this process has sent none");
+        assert_eq!(cancelled(151, None), Some(Stop::Kill));
+    }
 }
