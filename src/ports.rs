@@ -13,7 +13,7 @@ use crate::domain::cluster::ClusterPlan;
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::progress::Progress;
-use crate::domain::status::CommitStatus;
+use crate::domain::status::{Allowance, CommitStatus};
 use crate::domain::suite::Suite;
 
 /// Everything outside, as the composition root hands it to the reconcilers.
@@ -48,6 +48,9 @@ pub trait Forge: Send + Sync {
 
     /// Posts a commit status. Posting the same twice adds a line to GitHub's history and changes nothing else.
     async fn set_status(&self, status: &CommitStatus) -> Result<(), ForgeError>;
+
+    /// What GitHub still allows whoever we speak as in the repository, as far as it has told. Asks nobody.
+    fn allowance(&self, repo: &RepoName) -> Option<Allowance>;
 }
 
 /// A pull request as far as the gate cares.

@@ -54,8 +54,6 @@ CREATE INDEX runs_by_head ON runs (repo, head, id);
 CREATE INDEX runs_by_repo ON runs (repo, id);
 CREATE INDEX runs_by_pr ON runs (pr, id);
 CREATE INDEX runs_by_standing ON runs (state, verdict, id);
--- Runs of the same code: what failed there and passes here is flaky.
-CREATE INDEX runs_by_head ON runs (repo, head);
 CREATE INDEX runs_by_repo_standing ON runs (repo, state, verdict, id);
 
 -- What a suite of a run came to; a suite without a row is not concluded.
@@ -176,18 +174,50 @@ CREATE TABLE statuses (
     state           TEXT NOT NULL,
     description     TEXT NOT NULL,
     target_url      TEXT NOT NULL,
+    -- As a commit status or as a check run.
+    report          TEXT NOT NULL,
     desired_gen     INTEGER NOT NULL DEFAULT 1,
+    -- The generation whose sending was begun last: a check run of it may exist, whether we know its number or not.
+    begun_gen       INTEGER NOT NULL DEFAULT 0,
     published_gen   INTEGER NOT NULL DEFAULT 0,
     published_state TEXT,
     published_at    INTEGER,
+    -- GitHub's number of the check run.
+    check_run       INTEGER,
+    -- Writes for the run that holds the context, and for all runs that ever did.
     writes          INTEGER NOT NULL DEFAULT 0,
+    total           INTEGER NOT NULL DEFAULT 0,
+    -- How often somebody else's word was put right for that run.
+    repairs         INTEGER NOT NULL DEFAULT 0,
     tries           INTEGER NOT NULL DEFAULT 0,
     next_try_at     INTEGER NOT NULL DEFAULT 0,
     error           TEXT,
+    -- Why GitHub will never be told.
+    given_up        TEXT,
     PRIMARY KEY (repo, sha, context)
 ) STRICT;
 CREATE INDEX statuses_due ON statuses (next_try_at) WHERE published_gen < desired_gen;
 CREATE INDEX statuses_by_run ON statuses (run);
+
+-- The one comment on a pull request that tells how its last run stands. `comment` is GitHub's number of it.
+CREATE TABLE summaries (
+    repo          TEXT NOT NULL,
+    pr            INTEGER NOT NULL,
+    run           TEXT NOT NULL,
+    -- Hidden in the comment, so that it is found again when we stopped before its number was noted.
+    mark          TEXT NOT NULL,
+    comment       INTEGER,
+    -- Posting has begun: from here on it may be there already, 0 or 1.
+    begun         INTEGER NOT NULL DEFAULT 0,
+    desired_gen   INTEGER NOT NULL DEFAULT 1,
+    published_gen INTEGER NOT NULL DEFAULT 0,
+    tries         INTEGER NOT NULL DEFAULT 0,
+    next_try_at   INTEGER NOT NULL DEFAULT 0,
+    error         TEXT,
+    PRIMARY KEY (repo, pr)
+) STRICT;
+CREATE INDEX summaries_due ON summaries (next_try_at) WHERE published_gen < desired_gen;
+CREATE INDEX summaries_by_run ON summaries (run);
 
 -- What is known of a pull request from its webhooks: which commit was its head when somebody spoke, and since when.
 CREATE TABLE pulls (

@@ -7,6 +7,7 @@ mod base;
 mod credentials;
 mod download;
 mod failure;
+mod gauge;
 mod traffic;
 mod transport;
 
@@ -19,7 +20,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::names::{RepoName, Sha};
-use crate::domain::status::CommitStatus;
+use crate::domain::status::{Allowance, CommitStatus};
 use crate::ports::{Clock, Forge, ForgeError, Permission, PullRequest};
 use api::{Accept, Api, Call};
 use base::{Base, segment};
@@ -169,5 +170,9 @@ impl Forge for Github {
         let body = answers::status_body(status);
         let call = Call::post(CallKind::Status, what, format!("/repos/{repo}/statuses/{sha}"), body);
         self.api.call(repo, &call).await.map(drop)
+    }
+
+    fn allowance(&self, repo: &RepoName) -> Option<Allowance> {
+        self.api.allowance(repo)
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cluster::{ClusterPlan, Stage};
 use super::names::SuiteName;
 use super::skip::SkipEntry;
+use super::status::Report;
 use super::suite::Suite;
 
 /// Where a repository keeps its policy.
@@ -27,6 +28,10 @@ pub struct Gate {
     pub skips: Vec<SkipEntry>,
     /// Fresh clusters a run may ask for when the first one breaks.
     pub cluster_retries: u32,
+    /// As what GitHub is told how suites stand.
+    pub report: Report,
+    /// Whether a comment on the pull request tells how the run stands.
+    pub comment: bool,
 }
 
 impl Gate {
@@ -42,6 +47,8 @@ impl Gate {
             suites: IndexMap::new(),
             skips: vec![],
             cluster_retries: 0,
+            report: Report::Statuses,
+            comment: false,
         }
     }
 

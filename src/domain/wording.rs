@@ -64,6 +64,7 @@ fn status(run: &Run, suite: &str, state: StatusState, description: &str, links: 
         state,
         description: cut(description, MAX_DESCRIPTION),
         target_url: links.run(run.id),
+        report: run.gate.report,
     }
 }
 

@@ -1,17 +1,14 @@
-//! Makes GitHub show what is desired: newest wins, coalesced within a budget, retried with back-off. The only one that
-//! speaks to GitHub about statuses. If we stop between sending and noting it, the same status is sent once more.
-
-use std::collections::HashMap;
+//! Makes GitHub show what is desired: newest wins, the most urgent first, coalesced within a budget, retried with back-off.
+//! The only one that speaks to GitHub about statuses. If we stop between sending and noting it, the same is sent once more.
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Activity, Context, Reconciler, chain};
-use crate::domain::names::RepoName;
-use crate::domain::status::send_at;
+use crate::domain::status::{GivenUp, back_off, send_at};
 use crate::ports::ForgeError;
-use crate::store::Unpublished;
+use crate::store::{Taken, Unpublished};
 
 /// Statuses sent at once.
 const PARALLEL: usize = 8;
@@ -21,26 +18,20 @@ const BATCH: u32 = 100;
 const FORBIDDEN: SignedDuration = SignedDuration::from_mins(5);
 /// A status that has no place in its budget waits for its final one; nothing needs it before.
 const BUDGET_SPENT: SignedDuration = SignedDuration::from_hours(1);
+/// Failures in a row after which longer pauses help no more.
+const MAX_TRIES: u32 = 6;
+/// A commit that was pushed a moment ago may not be known to all of GitHub yet.
+const TRIES_TO_FIND: u32 = 3;
+/// A day of [`FORBIDDEN`] pauses.
+const TRIES_TO_ENTER: u32 = 288;
 
 pub(super) struct Publish {
     context: Context,
-    /// Repositories whose statuses GitHub does not want to see before then, newer ones included.
-    limited: HashMap<RepoName, Timestamp>,
-}
-
-/// What became of one status.
-enum Outcome {
-    /// GitHub took it or never will.
-    Settled,
-    /// It is put off.
-    Waits,
-    /// It is put off, and so is everything else for its repository.
-    Limited(RepoName, Timestamp),
 }
 
 impl Publish {
     pub(super) fn new(context: Context) -> Self {
-        Self { context, limited: HashMap::new() }
+        Self { context }
     }
 }
 
@@ -53,22 +44,11 @@ impl Reconciler for Publish {
     async fn activate(&mut self) -> anyhow::Result<Activity> {
         let now = self.context.now();
         let due = self.context.store.unpublished(now, BATCH).await?;
-        self.limited.retain(|_, until| *until > now);
-        let (context, limited) = (&self.context, &self.limited);
-        let sending = stream::iter(due).map(|item| {
-            let until = limited.get(&item.status.repo).copied();
-            publish(context, item, now, until)
-        });
+        let sending = stream::iter(due).map(|item| publish(&self.context, item, now));
         let sent: Vec<_> = sending.buffer_unordered(PARALLEL).collect().await;
         let mut changed = 0;
-        for outcome in sent {
-            match outcome? {
-                Outcome::Settled => changed += 1,
-                Outcome::Waits => {}
-                Outcome::Limited(repo, until) => {
-                    self.limited.insert(repo, until);
-                }
-            }
+        for settled in sent {
+            changed += usize::from(settled?);
         }
         let activity = Activity::changed(changed);
         Ok(match self.context.store.next_publish_at().await? {
@@ -78,53 +58,62 @@ impl Reconciler for Publish {
     }
 }
 
-/// `limited`: until when GitHub wants to hear nothing of the repository.
-async fn publish(
-    context: &Context,
-    item: Unpublished,
-    now: Timestamp,
-    limited: Option<Timestamp>,
-) -> anyhow::Result<Outcome> {
-    if let Some(until) = limited {
-        context.store.put_off(&item, until, None).await?;
-        return Ok(Outcome::Waits);
-    }
-    match send_at(item.status.state, item.published, now) {
+/// Whether GitHub took it or never will; else it is put off.
+async fn publish(context: &Context, item: Unpublished, now: Timestamp) -> anyhow::Result<bool> {
+    let status = &item.status;
+    let allowance = context.ports.forge.allowance(&status.repo);
+    match send_at(status.state, item.published, allowance, now) {
         Some(at) if at <= now => {}
         later => {
             let until = later.unwrap_or_else(|| now.saturating_add(BUDGET_SPENT).unwrap_or(now));
-            context.store.put_off(&item, until, None).await?;
-            return Ok(Outcome::Waits);
+            context.store.put_off(&item, until, item.tries, None).await?;
+            return Ok(false);
         }
     }
-    let Err(error) = context.ports.forge.set_status(&item.status).await else {
-        let status = &item.status;
-        tracing::info!(
-            run.id = %item.run, repo = %status.repo, head.sha = status.sha.short(), context = status.context,
-            state = status.state.as_str(), description = status.description, "status published"
-        );
-        context.store.published(&item, context.now()).await?;
-        return Ok(Outcome::Settled);
-    };
-    let text = chain(&error);
-    tracing::warn!(run.id = %item.run, context = item.status.context, error = text, "status was not taken");
-    let until = match error {
-        ForgeError::NotFound(_) | ForgeError::Rejected(_) => {
-            context.store.give_up_status(&item, &text).await?;
-            return Ok(Outcome::Settled);
+    match send(context, &item).await {
+        Ok(taken) => {
+            tracing::info!(
+                run.id = %item.run, repo = %status.repo, head.sha = status.sha.short(), context = status.context,
+                state = status.state.as_str(), description = status.description, "status published"
+            );
+            context.store.published(&item, taken, context.now()).await?;
+            Ok(true)
         }
-        ForgeError::RateLimited { until } => {
-            context.store.put_off(&item, until, Some(&text)).await?;
-            return Ok(Outcome::Limited(item.status.repo, until));
-        }
-        ForgeError::Forbidden(_) => now.saturating_add(FORBIDDEN).unwrap_or(now),
-        ForgeError::Transient(_) => now.saturating_add(back_off(item.tries)).unwrap_or(now),
-    };
-    context.store.put_off(&item, until, Some(&text)).await?;
-    Ok(Outcome::Waits)
+        Err(error) => refused(context, &item, &error, now).await,
+    }
 }
 
-/// 1 s, 2 s, 4 s … up to a minute.
-fn back_off(tries: u32) -> SignedDuration {
-    SignedDuration::from_secs(1 << tries.min(6)).min(SignedDuration::from_secs(60))
+async fn send(context: &Context, item: &Unpublished) -> Result<Taken, ForgeError> {
+    context.ports.forge.set_status(&item.status).await?;
+    Ok(Taken { writes: 1, check_run: None })
+}
+
+/// Whether it is given up; else it is tried again.
+async fn refused(context: &Context, item: &Unpublished, error: &ForgeError, now: Timestamp) -> anyhow::Result<bool> {
+    let (status, text) = (&item.status, chain(error));
+    let tries = item.tries + 1;
+    let why = match error {
+        ForgeError::NotFound(_) if tries >= TRIES_TO_FIND => Some(GivenUp::Gone),
+        ForgeError::Rejected(_) => Some(GivenUp::Refused),
+        ForgeError::Forbidden(_) if tries >= TRIES_TO_ENTER => Some(GivenUp::Forbidden),
+        ForgeError::NotFound(_)
+        | ForgeError::Forbidden(_)
+        | ForgeError::RateLimited { .. }
+        | ForgeError::Transient(_) => None,
+    };
+    let (repo, context_name) = (&status.repo, &status.context);
+    tracing::warn!(run.id = %item.run, %repo, context = context_name, error = text, ?why, "status was not taken");
+    if let Some(why) = why {
+        context.store.give_up_status(item, why, &text).await?;
+        return Ok(true);
+    }
+    let pause = back_off(item.tries.min(MAX_TRIES), &format!("{}{}", status.sha, status.context));
+    let (until, tries) = match error {
+        ForgeError::RateLimited { until } => (*until, item.tries),
+        ForgeError::Forbidden(_) => (now.saturating_add(FORBIDDEN)?, tries),
+        ForgeError::NotFound(_) | ForgeError::Rejected(_) => (now.saturating_add(pause)?, tries),
+        ForgeError::Transient(_) => (now.saturating_add(pause)?, tries.min(MAX_TRIES)),
+    };
+    context.store.put_off(item, until, tries, Some(&text)).await?;
+    Ok(false)
 }

@@ -28,7 +28,7 @@ pub use deliveries::{Delivery, NewDelivery, Receipt};
 pub use flakes::FlakeFilter;
 pub use pages::{Census, NotableCase, RunFilter, RunLine, Standing, Start, StatusLine};
 pub use runs::{Created, NewRun};
-pub use statuses::Unpublished;
+pub use statuses::{CheckRun, Taken, Told, Unpublished};
 
 const SQLITE_MIGRATIONS: &[(&str, &str)] = &[("init", include_str!("../../migrations/sqlite/0001_init.sql"))];
 const POSTGRES_MIGRATIONS: &[(&str, &str)] = &[("init", include_str!("../../migrations/postgres/0001_init.sql"))];

@@ -15,7 +15,7 @@ use crate::domain::gate::Gate;
 use crate::domain::ids::{AttemptId, RunId};
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::run::{CancelReason, RunState, Trigger};
-use crate::domain::status::StatusState;
+use crate::domain::status::{GivenUp, StatusState};
 use crate::domain::verdict::Verdict;
 
 /// A run as a list shows it.
@@ -88,6 +88,8 @@ pub struct StatusLine {
     pub published: bool,
     /// Why it could not be published last time.
     pub error: Option<String>,
+    /// Why GitHub will never be told.
+    pub given_up: Option<GivenUp>,
 }
 
 /// Rows by state, for metrics.
@@ -149,7 +151,7 @@ impl Store {
 
     /// The statuses a run speaks through; a newer run of the same commit takes them over.
     pub async fn statuses_of(&self, run: RunId) -> Result<Vec<StatusLine>> {
-        const SQL: &str = "SELECT context, state, description, desired_gen, published_gen, error FROM statuses \
+        const SQL: &str = "SELECT context, state, description, desired_gen, published_gen, error, given_up FROM statuses \
              WHERE run = $1 ORDER BY context";
         on!(self, pool => {
             sqlx::query(SQL).bind(run.to_string()).fetch_all(pool).await?.iter().map(status).collect()
@@ -307,6 +309,7 @@ fn status(row: &impl Columns) -> Result<StatusLine> {
         description: row.text("description")?,
         published: row.int("published_gen")? >= row.int("desired_gen")?,
         error: row.text_opt("error")?,
+        given_up: row.one_of_opt("given_up", "reason to give up")?,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::domain::plan::RunView;
 use crate::domain::progress::Progress;
 use crate::domain::report::Counts;
 use crate::domain::run::{CancelReason, RunState, Trigger};
-use crate::domain::status::StatusState;
+use crate::domain::status::{GivenUp, StatusState};
 use crate::domain::verdict::{Verdict, judge};
 use crate::domain::wording::Links;
 use crate::store::{RunLine, StatusLine};
@@ -139,6 +139,8 @@ struct StatusDetail {
     description: String,
     /// Whether the forge shows it so.
     published: bool,
+    /// Why GitHub will never be told.
+    given_up: Option<GivenUp>,
 }
 
 async fn runs(Extract(room): State, Query(narrow): Query<Narrow>) -> Result<Json<Runs>, Trouble> {
@@ -244,6 +246,7 @@ fn status_detail(line: &StatusLine) -> StatusDetail {
         context: line.context.clone(),
         state: line.state,
         description: line.description.clone(),
-        published: line.published,
+        published: line.published && line.given_up.is_none(),
+        given_up: line.given_up,
     }
 }

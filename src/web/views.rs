@@ -10,7 +10,7 @@ use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
 use crate::domain::report::{Counts, Digest, NamedFailure};
 use crate::domain::run::{CancelReason, Run, RunState, Trigger};
-use crate::domain::status::StatusState;
+use crate::domain::status::{GivenUp, StatusState};
 use crate::domain::text::{counted, headline, human_duration};
 use crate::domain::verdict::{Evidence, Verdict, judge};
 use crate::domain::wording::{self, Links};
@@ -472,10 +472,9 @@ impl Told {
     pub(super) fn new(line: &StatusLine) -> Self {
         // The reason itself names addresses and accounts; it stands in the log.
         let note = match (line.published, &line.error) {
-            (true, Some(_)) => Some("the forge refused it"),
             (false, Some(_)) => Some("not taken yet; it is sent again"),
             (false, None) => Some("about to be sent"),
-            (true, None) => None,
+            (true, _) => line.given_up.map(GivenUp::text),
         };
         Self {
             context: line.context.clone(),

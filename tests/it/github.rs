@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis::adapters::github::{Auth, Github, GithubSettings, Timeouts};
 use portcullis::domain::names::{RepoName, Sha};
-use portcullis::domain::status::{CommitStatus, StatusState};
+use portcullis::domain::status::{CommitStatus, Report, StatusState};
 use portcullis::ports::Clock;
 use portcullis_github as stand_in;
 use secrecy::SecretString;
@@ -70,5 +70,6 @@ fn status(on: &str, description: &str) -> CommitStatus {
         state: StatusState::Pending,
         description: description.to_owned(),
         target_url: "http://127.0.0.1:8080/runs/1".to_owned(),
+        report: Report::Statuses,
     }
 }

@@ -8,7 +8,7 @@ use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{Created, NewDelivery, NewRun, Receipt, Store};
+use portcullis::store::{Created, NewDelivery, NewRun, Receipt, Store, Taken};
 
 use crate::support::databases::on_both_databases;
 use crate::support::values::{at, attempt, cluster, run, status};
@@ -201,15 +201,15 @@ on_both_databases! {
         create(store, &run).await;
         let sent = store.unpublished(at(0), 10).await.unwrap().remove(0);
         store.desire(run.id, &[status(&run, "smoke", StatusState::Success, "6 passed")]).await.unwrap();
-        store.published(&sent, at(1)).await.unwrap();
+        store.published(&sent, Taken { writes: 1, check_run: None }, at(1)).await.unwrap();
         let newer = store.unpublished(at(1), 10).await.unwrap().remove(0);
         assert_eq!((newer.status.state, newer.published.writes), (StatusState::Success, 1));
-        store.put_off(&newer, at(30), Some("502")).await.unwrap();
+        store.put_off(&newer, at(30), 1, Some("502")).await.unwrap();
         assert!(store.unpublished(at(29), 10).await.unwrap().is_empty());
         assert_eq!(store.next_publish_at().await.unwrap(), Some(at(30)));
         let again = store.unpublished(at(30), 10).await.unwrap().remove(0);
         assert_eq!(again.tries, 1);
-        store.published(&again, at(31)).await.unwrap();
+        store.published(&again, Taken { writes: 1, check_run: None }, at(31)).await.unwrap();
         assert!(store.unpublished(at(99), 10).await.unwrap().is_empty());
     }
 

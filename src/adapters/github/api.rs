@@ -13,10 +13,12 @@ use serde::de::DeserializeOwned;
 
 use super::Timeouts;
 use super::base::Base;
-use super::credentials::Credentials;
+use super::credentials::{Access, Credentials, Speaker};
 use super::failure;
+use super::gauge::Gauge;
 use super::traffic::{CallKind, Traffic};
 use crate::domain::names::RepoName;
+use crate::domain::status::Allowance;
 use crate::ports::{Clock, ForgeError};
 
 /// Bytes of an answer that are read unless the call says otherwise. A pull request's text alone may take a quarter of one.
@@ -130,22 +132,49 @@ impl Api {
 
     /// A whole call as whoever may speak for the repository.
     pub(super) async fn call(&self, repo: &RepoName, call: &Call) -> Result<Answer, ForgeError> {
+        self.call_as(Speaker::For(repo), call).await
+    }
+
+    /// A whole call as this speaker.
+    pub(super) async fn call_as(&self, speaker: Speaker<'_>, call: &Call) -> Result<Answer, ForgeError> {
         within(self.timeouts.call, &call.what, async {
-            let response = self.authorized(repo, call).await?;
-            self.read(call, response).await
+            let (response, gauge) = self.authorized(speaker, call).await?;
+            let answer = self.read(call, response).await;
+            if let Err(ForgeError::RateLimited { until }) = &answer {
+                gauge.close(*until);
+            }
+            answer
         })
         .await
     }
 
-    /// Sends the call as whoever may speak for the repository; the answer may be anything.
-    pub(super) async fn authorized(&self, repo: &RepoName, call: &Call) -> Result<Response, ForgeError> {
-        let access = self.credentials.access(self, repo).await?;
-        let response = self.exchange(&access.octocrab, call).await?;
+    /// Sends the call as this speaker; the answer may be anything.
+    pub(super) async fn authorized(
+        &self,
+        speaker: Speaker<'_>,
+        call: &Call,
+    ) -> Result<(Response, Arc<Gauge>), ForgeError> {
+        let access = self.credentials.access(self, speaker).await?;
+        let response = self.admitted(&access, call).await?;
         if response.status() != StatusCode::UNAUTHORIZED || !access.discard().await {
-            return Ok(response);
+            return Ok((response, access.gauge));
         }
-        let renewed = self.credentials.access(self, repo).await?;
-        self.exchange(&renewed.octocrab, call).await
+        let renewed = self.credentials.access(self, speaker).await?;
+        let response = self.admitted(&renewed, call).await?;
+        Ok((response, renewed.gauge))
+    }
+
+    /// Sends the call unless GitHub wants to hear nothing from this speaker now.
+    async fn admitted(&self, access: &Access, call: &Call) -> Result<Response, ForgeError> {
+        access.gauge.admit(self.clock.now())?;
+        let response = self.exchange(&access.octocrab, call).await?;
+        access.gauge.note(response.headers());
+        Ok(response)
+    }
+
+    /// What GitHub still allows whoever speaks for the repository; `None` before anything was asked.
+    pub(super) fn allowance(&self, repo: &RepoName) -> Option<Allowance> {
+        self.credentials.gauge(repo)?.allowance(self.clock.now())
     }
 
     /// Sends the call and follows it to where the API says the repository lives now.

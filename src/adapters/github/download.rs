@@ -14,6 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::api::{Api, Call, MAX_REDIRECTS, Response, location, within};
+use super::credentials::Speaker;
 use super::failure;
 use super::traffic::number;
 use crate::domain::names::RepoName;
@@ -48,7 +49,7 @@ impl Api {
 
     /// Asks the API, then follows it without credentials: the address it hands out is the permission.
     async fn lead(&self, repo: &RepoName, call: &Call) -> Result<Response, ForgeError> {
-        let mut response = self.authorized(repo, call).await?;
+        let (mut response, _) = self.authorized(Speaker::For(repo), call).await?;
         let mut from =
             self.base.locate("/").ok_or_else(|| ForgeError::Rejected(format!("{}: no address", call.what)))?;
         for _ in 0..MAX_REDIRECTS {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::config::position::At;
 use crate::domain::gate::Checkout;
+use crate::domain::status::Report;
 use crate::domain::suite::FlakyPolicy;
 
 /// `.github/portcullis.yaml`: which suites a pull request must pass, and on what kind of cluster.
@@ -35,6 +36,10 @@ pub(super) struct GateFile {
     pub(super) suites: At<IndexMap<At<String>, Option<SuiteFile>>>,
     /// Specs that are not run: the path of a skip list, or its entries.
     pub(super) skips: Option<At<SkipsFile>>,
+    /// Tell GitHub by commit statuses (default) or, as a GitHub App, by check runs.
+    pub(super) report: Option<Report>,
+    /// Whether one comment on the pull request, edited in place, tells how the run stands. Default false.
+    pub(super) comment: Option<bool>,
 }
 
 /// What the throwaway cluster is like.

@@ -81,6 +81,8 @@ pub fn parse_gate(files: GateFiles<'_>, builtin: &Builtins, today: Date) -> Resu
         suites,
         skips,
         cluster_retries,
+        report: file.report.unwrap_or_default(),
+        comment: file.comment.unwrap_or_default(),
     };
     found.finish(gate)
 }

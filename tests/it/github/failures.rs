@@ -36,6 +36,7 @@ async fn statuses_are_named_by_what_to_do() {
         stand_in.fail_next(Match::any(), 1, Fault::Status(code));
         let error = github.pull_request(&repo(), 1).await.unwrap_err();
         assert_eq!(kind(&error), what, "{code}: {error}");
+        stand_in.skip_time(Duration::from_secs(61));
     }
 }
 
@@ -46,10 +47,15 @@ async fn limits_say_until_when_by_githubs_word() {
     let github = with_token(&stand_in);
     let wait = async |fault: Fault| {
         stand_in.fail_next(Match::any(), 1, fault);
-        match github.set_status(&status(&head, "x")).await {
-            Err(ForgeError::RateLimited { until }) => until.as_second() - stand_in.now().as_second(),
+        let (until, asked) = match github.set_status(&status(&head, "x")).await {
+            Err(ForgeError::RateLimited { until }) => (until, stand_in.requests().len()),
             other => panic!("{other:?}"),
-        }
+        };
+        let again = github.pull_request(&repo(), 1).await.unwrap_err();
+        assert_eq!((kind(&again), stand_in.requests().len()), ("limited", asked), "it is not asked before then");
+        let wait = until.as_second() - stand_in.now().as_second();
+        stand_in.skip_time(Duration::from_secs(601));
+        wait
     };
     for status in [403, 429] {
         let primary = wait(Fault::PrimaryLimit { status, reset_in: Duration::from_secs(600) }).await;

@@ -85,7 +85,8 @@ async fn a_repository_that_is_gone_does_not_hold_up_others() {
         gate.runs().await.iter().filter(|run| run["state"] == "finished").count() == 1
     })
     .await;
-    assert!(posts(&gate).len() <= 3, "each word was said once: {}", posts(&gate).len());
+    // A commit that is news may not be known everywhere yet: each word is tried a few times, then given up.
+    assert!(posts(&gate).len() <= 9, "{} tries", posts(&gate).len());
     assert_eq!(gate.github.statuses(&pr.head_sha()), []);
 }
 

@@ -8,7 +8,7 @@ use portcullis::domain::gate::{Checkout, Gate, SetupStep};
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{Coverage, Run, RunState, Trigger};
-use portcullis::domain::status::{CommitStatus, StatusState};
+use portcullis::domain::status::{CommitStatus, Report, StatusState};
 use portcullis::domain::suite::{Entry, FlakyPolicy, Limits, Suite, Timeouts};
 
 pub fn at(second: i64) -> Timestamp {
@@ -41,6 +41,8 @@ pub fn gate(suites: &[&str]) -> Gate {
         suites: suites.iter().map(|name| (name.parse().unwrap(), suite())).collect(),
         skips: vec![],
         cluster_retries: 1,
+        report: Report::Statuses,
+        comment: false,
     }
 }
 
@@ -114,5 +116,6 @@ pub fn status(run: &Run, suite: &str, state: StatusState, description: &str) -> 
         state,
         description: description.into(),
         target_url: format!("http://127.0.0.1:8080/runs/{}", run.id),
+        report: Report::Statuses,
     }
 }
