@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
-use crate::domain::names::Sha;
+use crate::domain::names::{Sha, SuiteName};
 
 /// The layout of the data directory:
 /// `runs/<run>/<attempt>/log.txt`, `runs/<run>/<attempt>/results/…`, `runs/<run>/<attempt>/junit.xml`,
-/// `runs/<run>/<attempt>/summary.json`, `runs/<run>/<attempt>/diagnostics.tar.gz`, `runs/<run>/cluster-<cluster>.log`,
-/// `runs/<run>/cluster-<cluster>.tar.gz` and, only while the run lasts, `work/<run>/<commit>.tar.gz`.
+/// `runs/<run>/<attempt>/summary.json`, `runs/<run>/<attempt>/diagnostics.tar.gz`, `runs/<run>/<suite>.junit.xml`,
+/// `runs/<run>/cluster-<cluster>.log`, `runs/<run>/cluster-<cluster>.tar.gz` and, only while the run lasts,
+/// `work/<run>/<commit>.tar.gz`.
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     root: PathBuf,
@@ -63,6 +64,11 @@ impl Artifacts {
     /// What a cluster looked like when it could not be made ready or set up.
     pub fn cluster_diagnostics(&self, run: RunId, cluster: ClusterId) -> PathBuf {
         self.run(run).join(format!("cluster-{cluster}.tar.gz"))
+    }
+
+    /// The JUnit report of all attempts of a suite that took more than one.
+    pub fn suite_junit(&self, run: RunId, suite: &SuiteName) -> PathBuf {
+        self.run(run).join(format!("{suite}.junit.xml"))
     }
 
     /// What the nodes logged before a broken cluster was taken away.

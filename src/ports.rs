@@ -1,7 +1,6 @@
 //! What the product needs from outside, in its own words. Adapters translate; reconcilers see only this file.
 //! Errors are named by what the caller does next.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +10,11 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterPlan;
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
+use crate::domain::invocation::Invocation;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::progress::Progress;
 use crate::domain::status::{Allowance, CommitStatus};
-use crate::domain::suite::Suite;
+use crate::domain::suite::Limits;
 
 /// Everything outside, as the composition root hands it to the reconcilers.
 #[derive(Clone)]
@@ -108,6 +108,9 @@ pub enum ForgeError {
 /// Makes and destroys clusters. Every method may be called again after a crash at any point.
 #[async_trait]
 pub trait ClusterProvider: Send + Sync {
+    /// What policies call it, such as `docker`.
+    fn name(&self) -> &'static str;
+
     /// Whether clusters can be made at all right now.
     async fn check(&self) -> Result<(), ProviderError>;
 
@@ -277,16 +280,13 @@ pub struct Execution {
     pub run: RunId,
     pub cluster: ClusterId,
     pub name: SuiteName,
-    pub suite: Suite,
     /// The suite's image with the version filled in.
     pub image: String,
-    /// Skip patterns that apply, regular expressions.
-    pub skips: Vec<String>,
+    pub invocation: Invocation,
+    pub limits: Limits,
     pub access: ClusterAccess,
     /// Gzipped tar of the tested commit, given to the container as `/workspace`.
     pub workspace: Option<PathBuf>,
-    /// Variables the contract adds.
-    pub env: BTreeMap<String, String>,
 }
 
 /// What a container does.

@@ -79,6 +79,7 @@ CREATE TABLE clusters (
     expires_at   BIGINT NOT NULL,
     created_at   BIGINT NOT NULL,
     ready_at     BIGINT,
+    failed_at    BIGINT,
     destroyed_at BIGINT
 );
 CREATE INDEX clusters_by_run ON clusters (run);
@@ -101,6 +102,8 @@ CREATE TABLE attempts (
     cluster     TEXT NOT NULL REFERENCES clusters (id),
     suite       TEXT NOT NULL,
     number      BIGINT NOT NULL,
+    part        TEXT NOT NULL,
+    skips       TEXT NOT NULL DEFAULT '[]',
     state       TEXT NOT NULL,
     generation  BIGINT NOT NULL DEFAULT 0,
     progress    TEXT NOT NULL,
@@ -164,6 +167,22 @@ CREATE TABLE spec_days (
     PRIMARY KEY (spec, day)
 );
 CREATE INDEX spec_days_by_day ON spec_days (day);
+
+-- Specs that entries of the run's skip list hit, and what came of them.
+CREATE TABLE skip_hits (
+    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    suite   TEXT NOT NULL,
+    entry   BIGINT NOT NULL,
+    spec    TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    PRIMARY KEY (run, suite, entry, spec)
+);
+
+-- How a run's skip list fits its suites, found out before its cluster is asked for.
+CREATE TABLE lints (
+    run    TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    report TEXT NOT NULL
+);
 
 -- Desired and published state of one context on one commit. `published_gen < desired_gen` means GitHub must be told.
 CREATE TABLE statuses (

@@ -15,6 +15,8 @@ pub(super) struct Args {
 enum File {
     /// `.github/portcullis.yaml`.
     Gate,
+    /// A suite: an entry of a gate's `suites`.
+    Suite,
     /// A skip list that a gate names.
     Skips,
     /// The server's configuration.
@@ -24,6 +26,7 @@ enum File {
 pub(super) fn run(args: &Args) -> ExitCode {
     let schema = match args.file {
         File::Gate => gate::schema(),
+        File::Suite => gate::suite_schema(),
         File::Skips => gate::skips_schema(),
         File::Server => server::schema(),
     };

@@ -109,12 +109,31 @@ pub(super) fn inside(text: &str) -> Result<String, String> {
 
 /// A container image reference; `{version}` stands for the cluster's Kubernetes version.
 pub(super) fn image(text: &str) -> Result<String, String> {
+    if text == "auto" {
+        return Ok("registry.k8s.io/conformance:{version}".to_owned());
+    }
     let filled = text.replace("{version}", "v1").replace("{release}", "v1");
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'@');
     let plain = filled.bytes().all(allowed) && filled.starts_with(|c: char| c.is_ascii_alphanumeric());
     match plain && filled.len() <= 255 && !filled.contains("//") {
         true => Ok(text.replace("{release}", env!("CARGO_PKG_VERSION"))),
         false => Err(format!("{} is not a container image", quoted(text))),
+    }
+}
+
+/// A glob over the paths of result files.
+pub(super) fn glob(text: &str) -> Result<String, String> {
+    let plain = inside(text)?;
+    globset::Glob::new(&plain).map_err(|error| format!("{} is not a glob: {}", quoted(text), error.kind()))?;
+    Ok(plain)
+}
+
+/// The name of a secret in the server's file.
+pub(super) fn secret_name(text: &str) -> Result<String, String> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    match (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{} is not the name of a secret (a-z, 0-9, '-' and '_', at most 64)", quoted(text))),
     }
 }
 

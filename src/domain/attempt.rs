@@ -17,6 +17,9 @@ pub struct Attempt {
     pub suite: SuiteName,
     /// Counts from 1 within the suite and run.
     pub number: u32,
+    pub part: Part,
+    /// Entries of the run's skip list that hold for it, by their place; noted before its container is asked for.
+    pub skips: Vec<u32>,
     pub state: AttemptState,
     pub generation: i64,
     pub progress: Progress,
@@ -29,6 +32,24 @@ pub struct Attempt {
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+}
+
+/// What of its suite an attempt runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// One of the suite's phases by its number; a suite without phases has only number 0.
+    Phase(u32),
+    /// These specs again, which failed before.
+    Specs(Vec<Spec>),
+}
+
+/// A spec as reports name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Spec {
+    /// JUnit's `classname`; may be empty.
+    pub class: String,
+    pub name: String,
 }
 
 /// How far an attempt is.
@@ -65,6 +86,8 @@ pub enum StopReason {
     Cancelled,
     /// It ran longer than the suite's time-out.
     TimedOut,
+    /// It did not start, or printed nothing at all, in the time the suite allows.
+    StartUp,
     /// It printed nothing for longer than the suite allows.
     Stalled,
     /// The kernel killed one of its processes for want of memory, and the rest went silent.
@@ -80,7 +103,7 @@ impl StopReason {
     pub fn is_hang(self) -> bool {
         match self {
             StopReason::TimedOut | StopReason::Stalled | StopReason::OutOfMemory => true,
-            StopReason::Cancelled | StopReason::DiskFull | StopReason::ClusterLost => false,
+            StopReason::Cancelled | StopReason::StartUp | StopReason::DiskFull | StopReason::ClusterLost => false,
         }
     }
 }

@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::{Attempt, AttemptState, StopReason};
 use super::cluster::{Cluster, ClusterState, Setup, SetupState, Stage};
+use super::course::{self, Next};
 use super::ids::AttemptId;
+use super::lint::Lint;
 use super::names::SuiteName;
 use super::run::{CancelReason, Conclusion, Run, RunState};
-use super::suite::Suite;
-use super::verdict::{Verdict, judge};
+use super::suite::{ClusterUse, Suite};
+use super::verdict::Verdict;
 
 /// An unfinished run with all that belongs to it.
 #[derive(Debug, Clone)]
@@ -22,6 +24,10 @@ pub struct RunView {
     pub setups: Vec<Setup>,
     /// Oldest first.
     pub attempts: Vec<Attempt>,
+    /// Attempts of the run whose failed specs this one runs again, and of the one before that; oldest first.
+    pub earlier: Vec<Attempt>,
+    /// How its skip list fits its suites, once that is known.
+    pub lint: Option<Lint>,
     pub conclusions: HashMap<SuiteName, Conclusion>,
 }
 
@@ -37,7 +43,7 @@ pub enum Step {
     /// `prepare`: bring the cluster on towards the state of this stage.
     Prepare(Stage),
     /// `execute`: the suite's next attempt.
-    CreateAttempt { suite: SuiteName, number: u32 },
+    CreateAttempt { suite: SuiteName, number: u32, what: Wanted },
     /// `execute`: move the attempt on.
     Execute(AttemptId),
     /// `execute`: the attempt must end.
@@ -48,10 +54,26 @@ pub enum Step {
     Finish { verdict: Verdict, rest: Conclusion },
 }
 
+/// What of a suite an attempt is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Phase(u32),
+    /// The specs that failed so far.
+    FailedSpecs,
+}
+
 impl RunView {
     /// A view of a run to which nothing belongs yet.
     pub fn new(run: Run) -> Self {
-        Self { run, clusters: vec![], setups: vec![], attempts: vec![], conclusions: HashMap::new() }
+        Self {
+            run,
+            clusters: vec![],
+            setups: vec![],
+            attempts: vec![],
+            earlier: vec![],
+            lint: None,
+            conclusions: HashMap::new(),
+        }
     }
 
     /// The cluster that suites may run on, now or soon.
@@ -68,6 +90,20 @@ impl RunView {
     /// A suite's attempts, oldest first.
     pub fn attempts_of<'a>(&'a self, suite: &'a SuiteName) -> impl DoubleEndedIterator<Item = &'a Attempt> {
         self.attempts.iter().filter(move |attempt| attempt.suite == *suite)
+    }
+
+    /// Clusters that were given up for what happened to them, the current one included.
+    fn broken_clusters(&self) -> usize {
+        let current = self.cluster().map(|cluster| cluster.id);
+        self.clusters.iter().filter(|cluster| self.is_broken(cluster, current == Some(cluster.id))).count()
+    }
+
+    /// It never served a suite, or the last suite on it met trouble of the infrastructure.
+    fn is_broken(&self, cluster: &Cluster, is_current: bool) -> bool {
+        match self.attempts.iter().rev().find(|attempt| attempt.cluster == cluster.id) {
+            None => !is_current,
+            Some(last) => self.run.gate.suites.get(&last.suite).is_some_and(|suite| course::broke(last, suite)),
+        }
     }
 
     fn live_attempt(&self) -> Option<&Attempt> {
@@ -95,12 +131,15 @@ pub fn next_step(view: &RunView, now: Timestamp) -> Step {
 /// A live attempt goes on unless its cluster is gone or its time is up.
 fn tend(view: &RunView, attempt: &Attempt, now: Timestamp) -> Step {
     let on_current = view.cluster().is_some_and(|cluster| cluster.id == attempt.cluster);
+    let limits = view.run.gate.suites.get(&attempt.suite).map(|suite| &suite.timeouts);
     let overdue = || {
-        let limit_s = view.run.gate.suites.get(&attempt.suite).map_or(0, |suite| suite.timeouts.suite_s);
+        let limit_s = limits.map_or(0, |limits| limits.suite_s);
         attempt.started_at.is_some_and(|start| elapsed_s(start, now) > limit_s)
     };
+    let unstarted = || elapsed_s(attempt.created_at, now) > limits.map_or(0, |limits| limits.start_up_s);
     match attempt.state {
         AttemptState::Waiting | AttemptState::Running if !on_current => stop(attempt, StopReason::ClusterLost),
+        AttemptState::Waiting if unstarted() => stop(attempt, StopReason::StartUp),
         AttemptState::Running if overdue() => stop(attempt, StopReason::TimedOut),
         AttemptState::Waiting | AttemptState::Running | AttemptState::Collecting => Step::Execute(attempt.id),
         AttemptState::Done => Step::Wait,
@@ -117,42 +156,45 @@ fn stop(attempt: &Attempt, reason: StopReason) -> Step {
 
 /// No attempt is live: conclude what can be concluded, else make the cluster ready for the next attempt.
 fn advance(view: &RunView) -> Step {
-    let mut open = view.run.gate.suites.iter().filter(|(name, _)| !view.conclusions.contains_key(*name));
-    let Some((name, suite)) = open.next() else { return all_concluded(view) };
-    match outcome(view, name, suite) {
-        Outcome::Known(conclusion) => Step::Conclude(name.clone(), conclusion),
-        Outcome::NeedsFreshCluster => Step::ReplaceCluster,
-        Outcome::NeedsAttempt(number) => match ready_cluster(view) {
-            Ok(()) => Step::CreateAttempt { suite: name.clone(), number },
-            Err(step) => step,
-        },
+    let mut open: Vec<_> =
+        view.run.gate.suites.iter().filter(|(name, _)| !view.conclusions.contains_key(*name)).collect();
+    // Those that share a cluster go first, so that it is made once.
+    open.sort_by_key(|(_, suite)| suite.cluster == ClusterUse::Own);
+    let Some((name, suite)) = open.first() else { return all_concluded(view) };
+    let own: Vec<&Attempt> = view.attempts_of(name).collect();
+    match course::next(view, name, suite) {
+        Next::Known(conclusion) => Step::Conclude((*name).clone(), conclusion),
+        Next::Again { .. } | Next::Attempt(_) if !is_fit(view, name, suite) => Step::ReplaceCluster,
+        Next::Again { last, conclusion, what } => {
+            let replaced = view.cluster().is_some_and(|cluster| cluster.id != last);
+            match (replaced, view.broken_clusters() <= view.run.gate.cluster_retries as usize) {
+                (_, false) => Step::Conclude((*name).clone(), conclusion),
+                (true, true) => create(view, name, own.len(), what),
+                (false, true) => Step::ReplaceCluster,
+            }
+        }
+        Next::Attempt(what) => create(view, name, own.len(), what),
     }
 }
 
-enum Outcome {
-    Known(Conclusion),
-    NeedsAttempt(u32),
-    NeedsFreshCluster,
-}
-
-/// What a suite came to, from its attempts. Infrastructure trouble earns it a fresh cluster while any are left.
-fn outcome(view: &RunView, name: &SuiteName, suite: &Suite) -> Outcome {
-    let Some(last) = view.attempts_of(name).next_back() else { return Outcome::NeedsAttempt(1) };
-    let Some(evidence) = &last.evidence else { return Outcome::NeedsAttempt(last.number) };
-    let judgement = judge(evidence, &suite.policy());
-    if judgement.reason.is_infrastructure() && retries_left(view) {
-        let replaced = view.cluster().is_some_and(|cluster| cluster.id != last.cluster);
-        return if replaced { Outcome::NeedsAttempt(last.number + 1) } else { Outcome::NeedsFreshCluster };
+fn create(view: &RunView, name: &SuiteName, attempts: usize, what: Wanted) -> Step {
+    let number = u32::try_from(attempts).unwrap_or(u32::MAX).saturating_add(1);
+    match ready_cluster(view) {
+        Ok(()) => Step::CreateAttempt { suite: name.clone(), number, what },
+        Err(step) => step,
     }
-    Outcome::Known(Conclusion { verdict: judgement.verdict, description: judgement.description })
 }
 
-/// Whether another cluster may be asked for, or the last one asked for has yet to show what it is worth.
-fn retries_left(view: &RunView) -> bool {
-    let allowed = 1 + view.run.gate.cluster_retries as usize;
-    let last_is_fresh =
-        view.cluster().is_some_and(|last| view.attempts.iter().all(|attempt| attempt.cluster != last.id));
-    view.clusters.len() < allowed || (view.clusters.len() == allowed && last_is_fresh)
+/// Whether the current cluster is one that the suite may run on. None at all is another question.
+fn is_fit(view: &RunView, name: &SuiteName, suite: &Suite) -> bool {
+    let Some(cluster) = view.cluster() else { return true };
+    let mut others = view.attempts.iter().filter(|attempt| attempt.cluster == cluster.id && attempt.suite != *name);
+    match suite.cluster {
+        ClusterUse::Own => others.next().is_none(),
+        ClusterUse::Shared => others.all(|attempt| {
+            view.run.gate.suites.get(&attempt.suite).is_none_or(|other| other.cluster == ClusterUse::Shared)
+        }),
+    }
 }
 
 /// `Ok` when the cluster is as the tested commit describes it, else the step that brings it nearer.
@@ -172,7 +214,7 @@ fn ready_cluster(view: &RunView) -> Result<(), Step> {
 }
 
 fn without_cluster(view: &RunView) -> Step {
-    if view.clusters.len() <= view.run.gate.cluster_retries as usize {
+    if view.broken_clusters() <= view.run.gate.cluster_retries as usize {
         return Step::ReplaceCluster;
     }
     let cause = view.clusters.last().and_then(|cluster| cluster.message.as_deref()).unwrap_or("it was lost");

@@ -123,6 +123,9 @@ pub struct Digest {
     pub failures: Vec<NamedFailure>,
     /// The first flaky cases' names.
     pub flaky: Vec<String>,
+    /// The first cases that failed under quarantine: they ran, are in none of `counts`, and decide nothing.
+    pub quarantined: Vec<NamedFailure>,
+    pub quarantined_count: u64,
     /// Bad cases by what stands behind them.
     pub behind: Behind,
     pub events: Vec<SuiteEvent>,
@@ -145,6 +148,18 @@ pub struct NamedFailure {
     pub cause: Option<Cause>,
     /// What was known of the spec before.
     pub known: Option<Known>,
+}
+
+impl NamedFailure {
+    fn of(case: &Case) -> Self {
+        Self {
+            class: case.id.class.clone(),
+            name: case.id.name.clone(),
+            headline: cut(headline(case.message().unwrap_or("")), HEADLINE),
+            cause: case.message().and_then(blame).map(|blame| blame.cause),
+            known: None,
+        }
+    }
 }
 
 /// Bad cases by what stands behind them. A case is in one of them at most.
@@ -204,13 +219,7 @@ impl Report {
 
     /// What a verdict needs.
     pub fn digest(&self) -> Digest {
-        let failures = self.failures().take(NAMED_FAILURES).map(|case| NamedFailure {
-            class: case.id.class.clone(),
-            name: case.id.name.clone(),
-            headline: cut(headline(case.message().unwrap_or("")), HEADLINE),
-            cause: case.message().and_then(blame).map(|blame| blame.cause),
-            known: None,
-        });
+        let failures = self.failures().take(NAMED_FAILURES).map(NamedFailure::of);
         let flaky = self.cases.iter().filter(|case| case.outcome() == CaseOutcome::Flaky);
         let skipped = self.cases.iter().filter(|case| case.outcome() == CaseOutcome::Skipped);
         Digest {
@@ -218,6 +227,8 @@ impl Report {
             skipped_running: skipped.count() as u64,
             failures: failures.collect(),
             flaky: flaky.take(NAMED_FAILURES).map(|case| case.id.name.clone()).collect(),
+            quarantined: vec![],
+            quarantined_count: 0,
             behind: self.behind(),
             events: self.events.clone(),
             problems: self.problems.clone(),
@@ -227,6 +238,20 @@ impl Report {
             focused: self.focused,
             took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// What a verdict needs, when these cases' failures do not count.
+    pub fn digest_without(&mut self, is_quarantined: impl Fn(&Case) -> bool) -> Digest {
+        let aside =
+            |case: &Case| (case.outcome().is_bad() || case.outcome() == CaseOutcome::Flaky) && is_quarantined(case);
+        let (quarantined, counting) = std::mem::take(&mut self.cases).into_iter().partition(aside);
+        self.cases = counting;
+        let mut digest = self.digest();
+        let quarantined: Vec<Case> = quarantined;
+        digest.quarantined = quarantined.iter().take(NAMED_FAILURES).map(NamedFailure::of).collect();
+        digest.quarantined_count = quarantined.len() as u64;
+        self.cases.extend(quarantined);
+        digest
     }
 
     fn behind(&self) -> Behind {

@@ -11,24 +11,105 @@ pub struct Suite {
     /// Container image; `{version}` stands for the cluster's Kubernetes version such as `v1.34.4`.
     pub image: String,
     pub entry: Entry,
+    /// Ginkgo: executions one after the other, merged into one result. Empty: one execution of everything.
+    pub phases: Vec<Phase>,
     /// Environment beyond the contract's own variables.
     pub env: IndexMap<String, String>,
+    /// Variables that get a secret of the server's, by the secret's name.
+    pub secrets: IndexMap<String, String>,
     pub limits: Limits,
     pub timeouts: Timeouts,
     /// Fewer specs that ran than this is an error, never a pass.
     pub min_specs: u64,
+    /// Nodes the cluster must have.
+    pub min_nodes: u8,
     /// A failing required suite blocks a merge; others report and do not.
     pub required: bool,
     /// What a spec that failed and then passed means.
     pub flaky: FlakyPolicy,
     /// How often one spec may be tried within one execution, 1 to 10.
     pub flake_attempts: u32,
+    pub rerun: Rerun,
+    /// A command in the suite's image that prints the names of its specs, one a line. Ginkgo suites need none.
+    pub list: Vec<String>,
+    pub cluster: ClusterUse,
+    /// Globs of result files that are kept; empty keeps all.
+    pub artifacts: Vec<String>,
+    /// The results are to be handed in for certification: nothing is skipped or tried twice, and the files are bundled.
+    pub submission: bool,
 }
 
 impl Suite {
+    /// A suite of which only the image is known.
+    pub fn plain(image: impl Into<String>) -> Self {
+        const GIB: u64 = 1 << 30;
+        Self {
+            image: image.into(),
+            entry: Entry::Command(vec![]),
+            phases: vec![],
+            env: IndexMap::new(),
+            secrets: IndexMap::new(),
+            limits: Limits {
+                memory_bytes: 2 * GIB,
+                cpu_millis: 2000,
+                pids: 2048,
+                disk_bytes: 2 * GIB,
+                log_bytes: GIB / 16,
+            },
+            timeouts: Timeouts { suite_s: 3600, no_output_s: 1200, start_up_s: 900, stop_grace_s: 90 },
+            min_specs: 1,
+            min_nodes: 1,
+            required: true,
+            flaky: FlakyPolicy::Pass,
+            flake_attempts: 1,
+            rerun: Rerun { rounds: 0, max_specs: 20, max_percent: 5, with: RerunWith::Whole },
+            list: vec![],
+            cluster: ClusterUse::Shared,
+            artifacts: vec![],
+            submission: false,
+        }
+    }
+
     /// What a verdict on the suite asks for.
     pub fn policy(&self) -> Policy {
         Policy { min_specs: self.min_specs, flaky: self.flaky }
+    }
+
+    /// How many executions make the suite whole.
+    pub fn parts(&self) -> u32 {
+        u32::try_from(self.phases.len()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// A phase by its number.
+    pub fn phase(&self, number: u32) -> Option<&Phase> {
+        self.phases.get(usize::try_from(number).ok()?)
+    }
+
+    /// What a verdict on one phase asks for. Without phases that is the whole.
+    pub fn policy_of(&self, phase: u32) -> Policy {
+        match self.phase(phase) {
+            Some(phase) => Policy { min_specs: phase.min_specs, flaky: self.flaky },
+            None => self.policy(),
+        }
+    }
+
+    /// Ginkgo's arguments in one phase: the phase's own focus and processes where it has any, skips and labels of both.
+    pub fn ginkgo(&self, phase: u32) -> Option<Ginkgo> {
+        let mut ginkgo = match &self.entry {
+            Entry::Ginkgo(ginkgo) | Entry::GoRunner(ginkgo) => ginkgo.clone(),
+            Entry::Command(_) => return None,
+        };
+        let Some(phase) = self.phase(phase) else { return Some(ginkgo) };
+        if !phase.focus.is_empty() {
+            ginkgo.focus.clone_from(&phase.focus);
+        }
+        ginkgo.skip.extend(phase.skip.iter().cloned());
+        ginkgo.label_filter = match (ginkgo.label_filter.as_str(), phase.label_filter.as_str()) {
+            (one, "") | ("", one) => one.to_owned(),
+            (both, and) => format!("({both}) && ({and})"),
+        };
+        ginkgo.procs = phase.procs.unwrap_or(ginkgo.procs);
+        Some(ginkgo)
     }
 }
 
@@ -38,12 +119,14 @@ impl Suite {
 pub enum Entry {
     /// Ginkgo's command line with a compiled suite, as in the upstream conformance image.
     Ginkgo(Ginkgo),
+    /// The conformance image's own entry point, told what to do by `E2E_*` variables.
+    GoRunner(Ginkgo),
     /// A command of the suite's own; empty means the image's entry point.
     Command(Vec<String>),
 }
 
 /// Arguments of a Ginkgo suite. Focus and skip are regular expressions, each list or-ed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ginkgo {
     pub focus: Vec<String>,
     pub skip: Vec<String>,
@@ -53,6 +136,70 @@ pub struct Ginkgo {
     pub procs: u32,
     /// Extra arguments for the suite's own program.
     pub extra_args: Vec<String>,
+}
+
+/// One of several executions of a Ginkgo suite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    /// In place of the suite's; empty keeps the suite's.
+    pub focus: Vec<String>,
+    /// Besides the suite's.
+    pub skip: Vec<String>,
+    /// Besides the suite's.
+    pub label_filter: String,
+    /// In place of the suite's.
+    pub procs: Option<u32>,
+    /// Fewer specs that ran than this is an error; 0 allows a phase in which nothing runs.
+    pub min_specs: u64,
+}
+
+/// When the failed specs alone are run again, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// How often; 0 never.
+    pub rounds: u32,
+    /// More failed specs than this are not run again, 1 to 20.
+    pub max_specs: u64,
+    /// Nor is a larger part of those that ran; a single one always may be.
+    pub max_percent: u64,
+    pub with: RerunWith,
+}
+
+impl Rerun {
+    /// Whether so many failed specs of those that ran may be run again: more than a few are no flakes.
+    pub fn allows(&self, failed: u64, ran: u64) -> bool {
+        let part = (ran.saturating_mul(self.max_percent) / 100).max(1);
+        (1..=self.max_specs.min(part)).contains(&failed)
+    }
+}
+
+/// How a suite is told to run just some of its specs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerunWith {
+    /// Ginkgo's focus on the exact names.
+    Focus,
+    /// `pytest FILE::CLASS::NAME …` after the suite's command.
+    Pytest,
+    /// `-run '^(A|B)$'` after the suite's command.
+    GoTest,
+    /// `-E 'test(=A) | test(=B)'` after the suite's command.
+    Nextest,
+    /// A command of its own, in which `{cases}` stands for all names and `{case}` repeats its argument for each.
+    Command(Vec<String>),
+    /// It cannot be told: everything is run again.
+    Whole,
+}
+
+/// Which cluster a suite runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterUse {
+    /// The run's cluster, after the suites before it.
+    Shared,
+    /// A fresh one that no other suite uses.
+    Own,
 }
 
 /// What a suite's container may use.
@@ -68,12 +215,14 @@ pub struct Limits {
     pub log_bytes: u64,
 }
 
-/// How long a suite may take, in seconds.
+/// How long one execution of a suite may take, in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
     pub suite_s: u64,
     /// Silence longer than this is a stall.
     pub no_output_s: u64,
+    /// Until its container runs and has printed something, image pull included.
+    pub start_up_s: u64,
     /// Between the interrupt and the kill.
     pub stop_grace_s: u64,
 }
@@ -86,4 +235,51 @@ pub enum FlakyPolicy {
     Pass,
     /// It fails.
     Fail,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_few_failures_are_worth_another_look() {
+        let rerun = Rerun { rounds: 1, max_specs: 20, max_percent: 5, with: RerunWith::Focus };
+        let cases = [
+            (0, 300, false),
+            (1, 8, true),
+            (2, 8, false),
+            (15, 300, true),
+            (16, 300, false),
+            (20, 9000, true),
+            (21, 9000, false),
+        ];
+        for (failed, ran, allowed) in cases {
+            assert_eq!(rerun.allows(failed, ran), allowed, "{failed} of {ran}");
+        }
+    }
+
+    #[test]
+    fn a_phase_narrows_what_its_suite_says() {
+        let mut suite = Suite::plain("i");
+        suite.entry = Entry::Ginkgo(Ginkgo {
+            focus: vec!["a".into()],
+            skip: vec!["x".into()],
+            label_filter: "L".into(),
+            procs: 4,
+            extra_args: vec![],
+        });
+        let phase = |label: &str, procs| Phase {
+            name: "p".into(),
+            focus: vec![],
+            skip: vec!["y".into()],
+            label_filter: label.into(),
+            procs,
+            min_specs: 1,
+        };
+        suite.phases = vec![phase("", None), phase("Serial", Some(1))];
+        let (parallel, serial) = (suite.ginkgo(0).unwrap(), suite.ginkgo(1).unwrap());
+        assert_eq!((parallel.label_filter.as_str(), parallel.procs), ("L", 4));
+        assert_eq!((serial.label_filter.as_str(), serial.procs), ("(L) && (Serial)", 1));
+        assert_eq!((serial.focus, serial.skip), (vec!["a".to_owned()], vec!["x".to_owned(), "y".to_owned()]));
+    }
 }

@@ -145,19 +145,6 @@ pub fn judge(evidence: &Evidence, policy: &Policy) -> Judgement {
     Judgement { verdict, reason, description: cut(&text, MAX_DESCRIPTION), problems }
 }
 
-/// The verdict of a suite over its attempts, oldest first: the last one decides, for it was made because the
-/// earlier ones did not count. Attempts that re-ran single cases come merged in its digest.
-pub fn fold(attempts: &[Evidence], policy: &Policy) -> Option<Judgement> {
-    let mut judgement = judge(attempts.last()?, policy);
-    if attempts.len() > 1 {
-        let text = format!("{} · attempt {}", judgement.description, attempts.len());
-        if text.chars().count() <= MAX_DESCRIPTION {
-            judgement.description = text;
-        }
-    }
-    Some(judgement)
-}
-
 type Decision = (Verdict, Reason, String);
 
 /// First match decides. The order is the rule: who stopped it, what failed, what broke, whether anything ran, and
@@ -180,6 +167,7 @@ fn stopped_for_good(evidence: &Evidence) -> Option<Decision> {
     let (reason, text) = match &evidence.exit {
         Exit::Stopped(StopReason::Cancelled) => (Reason::Cancelled, "cancelled".to_owned()),
         Exit::Stopped(StopReason::ClusterLost) => (Reason::Infrastructure, "the cluster was lost".to_owned()),
+        Exit::Stopped(StopReason::StartUp) => (Reason::Infrastructure, "the suite did not start in time".to_owned()),
         Exit::Lost => (Reason::Infrastructure, "the suite's container was taken away".to_owned()),
         Exit::NotStarted(why) => return Some((Verdict::Error, Reason::Infrastructure, why.clone())),
         Exit::Unknown
@@ -283,6 +271,7 @@ fn end_in_words(evidence: &Evidence) -> Option<&'static str> {
         (Exit::Stopped(StopReason::Stalled), _) => Some("stalled without output"),
         (Exit::Stopped(StopReason::DiskFull), _) => Some("stopped for writing too much to its disk"),
         (Exit::Stopped(StopReason::Cancelled), _) => Some("cancelled"),
+        (Exit::Stopped(StopReason::StartUp), _) => Some("not started in time"),
         (Exit::Stopped(StopReason::ClusterLost), _) => Some("the cluster was lost"),
         (_, SuiteEnd::Interrupted) => Some("interrupted"),
         (Exit::Unknown | Exit::Code(_) | Exit::Lost | Exit::NotStarted(_), SuiteEnd::Complete) => None,
@@ -314,6 +303,7 @@ fn nothing_ran(evidence: &Evidence) -> Option<Decision> {
     let counts = evidence.digest.counts;
     let text = match (evidence.digest.dry_run, counts.ran(), counts.skipped) {
         (true, listed, _) => format!("no spec ran: a dry run that lists {}", counted(listed, "spec")),
+        (false, 0, _) if evidence.digest.quarantined_count > 0 => return None,
         (false, 0, 0) => "no spec ran".to_owned(),
         (false, 0, skipped) => format!("no spec ran, {skipped} skipped"),
         (false, _, _) => return None,
@@ -329,6 +319,8 @@ fn exit_contradicts(evidence: &Evidence) -> Option<Decision> {
     let counts = evidence.digest.counts;
     match evidence.exit {
         Exit::Code(0) => None,
+        // What failed under quarantine is reason enough; a crash is not.
+        Exit::Code(1..=125) if evidence.digest.quarantined_count > 0 => None,
         Exit::Code(code) => {
             let text = format!("{} although none of {} failed", exited(code), counted(counts.ran(), "spec"));
             Some((Verdict::Error, Reason::ExitContradicts, text))
@@ -341,7 +333,7 @@ fn exit_contradicts(evidence: &Evidence) -> Option<Decision> {
 }
 
 fn too_few_ran(evidence: &Evidence, policy: &Policy) -> Option<Decision> {
-    let ran = evidence.digest.counts.ran();
+    let ran = evidence.digest.counts.ran() + evidence.digest.quarantined_count;
     if let Some(announced) = evidence.announced {
         let started = ran + evidence.digest.skipped_running;
         if started < announced {
@@ -367,13 +359,17 @@ fn flaky_forbidden(evidence: &Evidence, policy: &Policy) -> Option<Decision> {
     }
 }
 
-/// `311 passed, 1 flaky · 1h24m`
+/// `311 passed, 1 flaky, 2 failed in quarantine · 1h24m`
 fn passed(evidence: &Evidence) -> String {
     let counts = evidence.digest.counts;
     let flaky = if counts.flaky > 0 { format!(", {} flaky", counts.flaky) } else { String::new() };
     let took = Duration::from_millis(evidence.took_ms.unwrap_or(evidence.digest.took_ms));
     let took = if took >= Duration::from_secs(1) { format!(" · {}", human_duration(took)) } else { String::new() };
-    format!("{} passed{flaky}{took}", counts.passed)
+    let quarantined = match evidence.digest.quarantined_count {
+        0 => String::new(),
+        count => format!(", {count} failed in quarantine"),
+    };
+    format!("{} passed{flaky}{quarantined}{took}", counts.passed)
 }
 
 /// ` after 83 specs, 1 failed`, or nothing when nothing had run.

@@ -282,13 +282,14 @@ fn an_error_is_the_first_problem() {
 }
 
 #[test]
-fn the_last_attempt_decides() {
-    let mut lost = green(3);
-    lost.exit = Exit::Stopped(StopReason::ClusterLost);
-    let attempts = [lost, green(10)];
-    let judgement = fold(&attempts, &Policy::default()).unwrap();
-    assert_eq!((judgement.verdict, judgement.description.as_str()), (Verdict::Success, "10 passed · attempt 2"));
-    assert_eq!(fold(&[], &Policy::default()), None);
+fn what_fails_under_quarantine_decides_nothing() {
+    let mut evidence = green(10);
+    (evidence.exit, evidence.announced) = (Exit::Code(1), Some(12));
+    evidence.digest.quarantined_count = 2;
+    let (verdict, _, text) = judged(&evidence);
+    assert_eq!((verdict, text.as_str()), (Verdict::Success, "10 passed, 2 failed in quarantine"));
+    evidence.exit = Exit::Code(139);
+    assert_eq!(judged(&evidence).0, Verdict::Error, "a crash is no failed spec");
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 mod collect;
 mod hands;
+mod reading;
 mod start;
 mod summary;
 mod watch;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -17,14 +18,17 @@ use jiff::Timestamp;
 use self::hands::{Hands, Work};
 use self::watch::Sent;
 use super::{Activity, Context, Reconciler, chain, diagnose};
-use crate::domain::attempt::{Attempt, AttemptState};
+use crate::domain::attempt::{Attempt, AttemptState, Part, Spec};
+use crate::domain::course;
 use crate::domain::ids::AttemptId;
 use crate::domain::names::SuiteName;
-use crate::domain::plan::{RunView, Step, next_step};
+use crate::domain::plan::{RunView, Step, Wanted, next_step};
 use crate::domain::progress::Progress;
+use crate::domain::skip::{self, Action, Matcher};
 use crate::domain::suite::Suite;
 use crate::domain::verdict::{Evidence, Exit};
 use crate::ports::Stop;
+use crate::store::Shown;
 
 /// Containers that are looked at side by side.
 const PARALLEL: usize = 8;
@@ -156,7 +160,9 @@ impl From<Activity> for Outcome {
 
 async fn act(context: &Context, view: &RunView, step: &Step, sent: &Sent) -> anyhow::Result<Outcome> {
     match step {
-        Step::CreateAttempt { suite, number } => create(context, view, suite, *number).await.map(Outcome::from),
+        Step::CreateAttempt { suite, number, what } => {
+            create(context, view, suite, *number, *what).await.map(Outcome::from)
+        }
         Step::Stop(id, reason) => {
             let attempt = find(view, *id)?;
             let noted = context.store.stop_attempt(attempt, *reason, context.now()).await?;
@@ -189,7 +195,17 @@ fn suite_of<'a>(view: &'a RunView, attempt: &Attempt) -> anyhow::Result<&'a Suit
     view.run.gate.suites.get(&attempt.suite).context("an attempt's suite is one of its run's")
 }
 
-async fn create(context: &Context, view: &RunView, suite: &SuiteName, number: u32) -> anyhow::Result<Activity> {
+async fn create(
+    context: &Context,
+    view: &RunView,
+    suite: &SuiteName,
+    number: u32,
+    what: Wanted,
+) -> anyhow::Result<Activity> {
+    let part = match what {
+        Wanted::Phase(number) => Part::Phase(number),
+        Wanted::FailedSpecs => Part::Specs(failed_specs(context, view, suite).await?),
+    };
     let now = context.now();
     let cluster = view.cluster().context("an attempt is wanted on a ready cluster only")?;
     let attempt = Attempt {
@@ -198,6 +214,8 @@ async fn create(context: &Context, view: &RunView, suite: &SuiteName, number: u3
         cluster: cluster.id,
         suite: suite.clone(),
         number,
+        part,
+        skips: vec![],
         state: AttemptState::Waiting,
         generation: 0,
         progress: Progress::default(),
@@ -212,12 +230,38 @@ async fn create(context: &Context, view: &RunView, suite: &SuiteName, number: u3
     Ok(Activity::changed(usize::from(created)))
 }
 
+/// The specs that failed so far, without those whose failure does not count.
+async fn failed_specs(context: &Context, view: &RunView, name: &SuiteName) -> anyhow::Result<Vec<Spec>> {
+    let suite = view.run.gate.suites.get(name).context("an attempt's suite is one of its run's")?;
+    let attempts = course::counting(view, name, suite);
+    let mut failed: HashMap<AttemptId, Vec<Spec>> = HashMap::new();
+    for attempt in &attempts {
+        failed.insert(attempt.id, context.store.failed_specs(attempt.id).await?);
+    }
+    let quarantines: Vec<Matcher> = attempts
+        .iter()
+        .flat_map(|attempt| skip::at(&view.run.gate.skips, &attempt.skips))
+        .filter(|(_, entry)| entry.action == Action::Quarantine)
+        .filter_map(|(_, entry)| entry.matcher(suite))
+        .collect();
+    let mut specs =
+        course::failed_specs(&attempts, suite, |attempt| failed.get(&attempt.id).cloned().unwrap_or_default());
+    specs.retain(|spec| !quarantines.iter().any(|matcher| matcher.matches(&spec.name)));
+    if specs.is_empty() {
+        // Its rows are gone; what was kept with the attempt names the first twenty.
+        let standing = course::standing(view, name, suite).context("specs failed, so every phase has run")?;
+        let named = standing.evidence.digest.failures.into_iter();
+        specs = named.map(|failure| Spec { class: String::new(), name: failure.name }).collect();
+    }
+    Ok(specs)
+}
+
 fn without_report(exit: Exit) -> Evidence {
     Evidence { exit, ..Evidence::default() }
 }
 
 async fn finish(context: &Context, attempt: &Attempt, evidence: Evidence) -> anyhow::Result<Activity> {
-    let moved = context.store.finish_attempt(attempt, &evidence, &[], &[], context.now()).await?;
+    let moved = context.store.finish_attempt(attempt, &evidence, Shown::default(), context.now()).await?;
     Ok(Activity::changed(usize::from(moved)))
 }
 

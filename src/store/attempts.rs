@@ -5,25 +5,35 @@ use jiff::Timestamp;
 use super::flakes::{self, observe};
 use super::rows::{Columns, guard, millis, name_of, to_json};
 use super::{Result, Store, StoreError, execute, on, transaction};
-use crate::domain::attempt::{Attempt, AttemptState, StopReason};
+use crate::domain::attempt::{Attempt, AttemptState, Spec, StopReason};
 use crate::domain::case::Case;
 use crate::domain::flake::{Mark, Observation, day_of};
 use crate::domain::ids::AttemptId;
 use crate::domain::progress::Progress;
+use crate::domain::skip::Hit;
 use crate::domain::verdict::Evidence;
+
+/// What an attempt showed beside its evidence.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown<'a> {
+    pub cases: &'a [Case],
+    pub observations: &'a [Observation],
+    /// Specs that the skip list hit.
+    pub hits: &'a [Hit],
+}
 
 impl Store {
     /// Creates an attempt of a run that goes on; a second one with the same number changes nothing.
     pub async fn create_attempt(&self, attempt: &Attempt) -> Result<bool> {
-        const SQL: &str = "INSERT INTO attempts (id, run, cluster, suite, number, state, progress, created_at) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+        const SQL: &str = "INSERT INTO attempts (id, run, cluster, suite, number, state, progress, created_at, part) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 \
              WHERE EXISTS (SELECT 1 FROM runs WHERE id = $2 AND state = 'active' AND cancel IS NULL) \
              ON CONFLICT DO NOTHING";
         let (id, run, cluster) = (attempt.id.to_string(), attempt.run.to_string(), attempt.cluster.to_string());
         let (state, progress) = (name_of(&attempt.state), to_json(&attempt.progress));
         let (number, at) = (i64::from(attempt.number), millis(attempt.created_at));
-        let suite = attempt.suite.as_str();
-        Ok(on!(self, pool => execute!(pool, SQL, id, run, cluster, suite, number, state, progress, at)) == 1)
+        let (suite, part) = (attempt.suite.as_str(), to_json(&attempt.part));
+        Ok(on!(self, pool => execute!(pool, SQL, id, run, cluster, suite, number, state, progress, at, part)) == 1)
     }
 
     /// Moves an attempt on to a state short of its end. `false`: somebody else moved it, or the way is not legal.
@@ -48,13 +58,15 @@ impl Store {
         &self,
         attempt: &Attempt,
         evidence: &Evidence,
-        cases: &[Case],
-        observations: &[Observation],
+        shown: Shown<'_>,
         now: Timestamp,
     ) -> Result<bool> {
+        const HIT: &str = "INSERT INTO skip_hits (run, suite, entry, spec, outcome) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (run, suite, entry, spec) DO UPDATE SET outcome = excluded.outcome";
         const SQL: &str = "UPDATE attempts SET state = 'done', evidence = $1, finished_at = $2, \
              observed = $6, generation = generation + 1 WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
         let (from, id) = (guard(AttemptState::Done.predecessors()), attempt.id.to_string());
+        let Shown { cases, observations, .. } = shown;
         let observed = i64::from(!observations.is_empty());
         Ok(transaction!(self, tx => {
             let (evidence, generation) = (to_json(evidence), attempt.generation);
@@ -63,12 +75,34 @@ impl Store {
                 for (seq, case) in (0_i64..).zip(cases) {
                     insert_case!(tx, id, seq, case);
                 }
+                let (run, suite) = (attempt.run.to_string(), attempt.suite.as_str());
+                for hit in shown.hits {
+                    let (entry, outcome) = (i64::from(hit.entry), name_of(&hit.outcome));
+                    execute!(&mut *tx, HIT, run.as_str(), suite, entry, hit.spec.as_str(), outcome);
+                }
                 if !observations.is_empty() {
                     observe!(tx, attempt, observations, now);
                 }
             }
             moved == 1
         }))
+    }
+
+    /// Notes which entries of the skip list hold for an attempt, before its container is asked for.
+    pub async fn note_skips(&self, id: AttemptId, places: &[u32]) -> Result<()> {
+        const SQL: &str = "UPDATE attempts SET skips = $1 WHERE id = $2 AND state = 'waiting'";
+        on!(self, pool => { execute!(pool, SQL, to_json(&places), id.to_string()); });
+        Ok(())
+    }
+
+    /// The specs that failed in an attempt, in the order in which it reported them.
+    pub async fn failed_specs(&self, id: AttemptId) -> Result<Vec<Spec>> {
+        const SQL: &str =
+            "SELECT class, name FROM cases WHERE attempt = $1 AND outcome IN ('failed', 'errored') ORDER BY seq";
+        on!(self, pool => {
+            let rows = sqlx::query(SQL).bind(id.to_string()).fetch_all(pool).await?;
+            rows.iter().map(|row| Ok(Spec { class: row.text("class")?, name: row.text("name")? })).collect()
+        })
     }
 
     /// How far a running attempt is. Never moves it.
@@ -105,6 +139,8 @@ pub(super) fn attempt(row: &impl Columns) -> Result<Attempt> {
         run: row.parsed("run", "run id")?,
         cluster: row.parsed("cluster", "cluster id")?,
         suite: row.parsed("suite", "suite name")?,
+        part: row.json("part", "part of a suite")?,
+        skips: row.json("skips", "places of skip entries")?,
         number: number.map_err(|_| StoreError::Corrupt { what: "attempt number", value: "out of range".into() })?,
         state: row.one_of("state", "attempt state")?,
         generation: row.int("generation")?,

@@ -59,6 +59,7 @@ impl Store {
     ) -> Result<bool> {
         const SQL: &str = "UPDATE clusters SET state = $1, message = $2, generation = generation + 1, \
              ready_at = CASE WHEN $1 = 'ready' THEN $3 ELSE ready_at END, \
+             failed_at = CASE WHEN $1 = 'failing' THEN $3 ELSE failed_at END, \
              destroyed_at = CASE WHEN $1 = 'destroyed' THEN $3 ELSE destroyed_at END \
              WHERE id = $4 AND generation = $5 AND $6 LIKE '%,' || state || ',%'";
         let from = guard(to.predecessors());

@@ -23,6 +23,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use tokio::sync::Mutex;
 
+pub use attempts::Shown;
 use deliveries::Lane;
 pub use deliveries::{Delivery, NewDelivery, Receipt};
 pub use flakes::FlakeFilter;

@@ -13,13 +13,14 @@ use super::pages::Narrow;
 use super::{Room, State, errors};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::course;
 use crate::domain::ids::RunId;
 use crate::domain::plan::RunView;
 use crate::domain::progress::Progress;
 use crate::domain::report::Counts;
 use crate::domain::run::{CancelReason, RunState, Trigger};
 use crate::domain::status::{GivenUp, StatusState};
-use crate::domain::verdict::{Verdict, judge};
+use crate::domain::verdict::Verdict;
 use crate::domain::wording::Links;
 use crate::store::{RunLine, StatusLine};
 
@@ -209,7 +210,7 @@ fn detail(view: &RunView, statuses: &[StatusLine], links: &Links) -> RunDetail {
 
 fn attempt_detail(attempt: &Attempt, view: &RunView, links: &Links) -> AttemptDetail {
     let suite = view.run.gate.suites.get(&attempt.suite);
-    let judged = attempt.evidence.as_ref().zip(suite).map(|(evidence, suite)| judge(evidence, &suite.policy()));
+    let judged = suite.and_then(|suite| course::judged(attempt, suite));
     let files = format!("{}/attempts/{}", links.run(attempt.run), attempt.id);
     AttemptDetail {
         id: attempt.id.to_string(),

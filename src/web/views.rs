@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::case::CaseOutcome;
 use crate::domain::cluster::{Cluster, ClusterState, SetupState};
+use crate::domain::course;
 use crate::domain::flake::Known;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
@@ -12,7 +13,7 @@ use crate::domain::report::{Counts, Digest, NamedFailure};
 use crate::domain::run::{CancelReason, Run, RunState, Trigger};
 use crate::domain::status::{GivenUp, StatusState};
 use crate::domain::text::{counted, headline, human_duration};
-use crate::domain::verdict::{Evidence, Verdict, judge};
+use crate::domain::verdict::{Evidence, Verdict};
 use crate::domain::wording::{self, Links};
 use crate::store::{NotableCase, RunLine, StatusLine};
 
@@ -313,7 +314,7 @@ pub(super) struct Try {
 impl Try {
     fn new(attempt: &Attempt, view: &RunView, found: Found, now: Timestamp) -> Self {
         let suite = view.run.gate.suites.get(&attempt.suite);
-        let judged = attempt.evidence.as_ref().zip(suite).map(|(evidence, suite)| judge(evidence, &suite.policy()));
+        let judged = suite.and_then(|suite| course::judged(attempt, suite));
         let (tone, word) = match (attempt.state, &judged) {
             (AttemptState::Waiting, _) => (Tone::Waiting, "starting".to_owned()),
             (AttemptState::Running, _) if attempt.stop.is_some() => (Tone::Live, "stopping".to_owned()),

@@ -1,12 +1,15 @@
 //! Real clusters of the node image: made, made again, found ready, brought to a state, and taken away without a trace.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use portcullis::adapters::kube::KubeApi;
+use portcullis::domain::attempt::Part;
 use portcullis::domain::cluster::ClusterPlan;
 use portcullis::domain::ids::{ClusterId, RunId};
+use portcullis::domain::invocation::of_attempt;
 use portcullis::domain::progress::Progress;
-use portcullis::domain::suite::{Entry, Ginkgo};
+use portcullis::domain::suite::{Entry, Ginkgo, Suite};
 use portcullis::ports::{
     Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, ContainerState, Kubernetes, KubernetesError,
     Manifest, ProviderError,
@@ -139,7 +142,7 @@ async fn a_whole_life(nodes: u8) {
 
     // A suite reaches the API server by the node's name, from a container of its own.
     let mut suite = script(BUSYBOX, "");
-    suite.suite.entry = Entry::Command(["/bin/sh", "-ec", SEES_THE_API].map(str::to_owned).into());
+    suite.invocation.command = ["/bin/sh", "-ec", SEES_THE_API].map(str::to_owned).into();
     suite.cluster = spec.id;
     suite.access = docker.access(spec.id, Audience::Suite).await.unwrap().unwrap();
     start(&docker, &suite).await;
@@ -211,19 +214,23 @@ async fn upstream_specs_run_from_our_arguments() {
     let corner = Corner::new("upstream");
     let (docker, kube, spec) = (corner.docker(), KubeApi::default(), spec(1));
     let access = ready(&docker, &kube, &spec).await;
-    let mut suite = script(&format!("registry.k8s.io/conformance:{}", kube.version(&access).await.unwrap()), "");
+    let version = kube.version(&access).await.unwrap();
+    let mut suite = script(&format!("registry.k8s.io/conformance:{version}"), "");
     suite.cluster = spec.id;
     suite.access = docker.access(spec.id, Audience::Suite).await.unwrap().unwrap();
-    suite.skips = vec!["should be consumable via the environment".to_owned()];
-    suite.suite.limits.memory_bytes = 2 << 30;
-    suite.suite.limits.pids = 1000;
-    suite.suite.entry = Entry::Ginkgo(Ginkgo {
+    suite.limits.memory_bytes = 2 << 30;
+    suite.limits.pids = 1000;
+    let mut upstream = Suite::plain(suite.image.clone());
+    upstream.entry = Entry::Ginkgo(Ginkgo {
         focus: vec![r"\[sig-node\] ConfigMap .* \[NodeConformance\] \[Conformance\]".into(), "Lease lease API".into()],
         skip: vec![r"\[Serial\]".into()],
         label_filter: "Conformance".into(),
         procs: 2,
         extra_args: vec!["--allowed-not-ready-nodes=-1".into()],
     });
+    let skips = ["should be consumable via the environment".to_owned()];
+    let invocation = of_attempt(&upstream, &Part::Phase(0), &skips, BTreeMap::new(), &version);
+    suite.invocation = invocation.unwrap_or_else(|why| panic!("{why}"));
     start(&docker, &suite).await;
     let log = corner.home.path().join("log");
     follow(&docker, &suite, &log);

@@ -189,7 +189,7 @@ async fn a_gigabyte_of_report_costs_what_is_allowed() {
         BUSYBOX,
         "dd if=/dev/zero of=/results/huge bs=1M count=1024 2>/dev/null; echo '<testsuite/>' > /results/junit.xml; ln -s /etc/passwd /results/link",
     );
-    execution.suite.limits.disk_bytes = 4096 * MIB;
+    execution.limits.disk_bytes = 4096 * MIB;
     docker.ensure_started(&execution).await.unwrap();
     ended(&docker, execution.attempt).await;
     let into = corner.home.path().join("results");
@@ -203,8 +203,8 @@ async fn a_gigabyte_of_report_costs_what_is_allowed() {
         BUSYBOX,
         "dd if=/dev/zero of=/results/huge bs=1M count=1024; echo rc $?; dd if=/dev/zero of=/data/v bs=1M count=400; sleep 60",
     );
-    limited.suite.limits.disk_bytes = 32 * MIB;
-    limited.suite.limits.memory_bytes = 64 * MIB;
+    limited.limits.disk_bytes = 32 * MIB;
+    limited.limits.memory_bytes = 64 * MIB;
     docker.ensure_started(&limited).await.unwrap();
     docker.follow(limited.attempt, &corner.home.path().join("log"), MIB);
     let written = until("the disk is measured", Duration::from_secs(60), async || {
@@ -223,7 +223,7 @@ async fn a_suite_beyond_its_memory_is_killed_and_said_so() {
     let corner = Corner::new("memory");
     let docker = corner.docker();
     let mut execution = script(BUSYBOX, "exec tail /dev/zero");
-    execution.suite.limits.memory_bytes = 32 * MIB;
+    execution.limits.memory_bytes = 32 * MIB;
     docker.ensure_started(&execution).await.unwrap();
     assert_eq!(ended(&docker, execution.attempt).await.state, ContainerState::Exited { code: 137, oom_killed: true });
 }
@@ -251,7 +251,7 @@ async fn what_cannot_be_run_is_refused_in_words_that_help() {
     let text = refused(docker.ensure_started(&hostile).await);
     assert!(text.contains("`out` links to `../../etc/passwd`, out of the tree"), "{text}");
     let mut no_program = script(BUSYBOX, "");
-    no_program.suite.entry = portcullis::domain::suite::Entry::Command(vec!["/no/such/program".into()]);
+    no_program.invocation.command = vec!["/no/such/program".into()];
     let started = docker.ensure_started(&no_program).await;
     // Behind an init a missing program is the container's own failure, not the engine's.
     if started.is_ok() {
@@ -311,7 +311,7 @@ async fn a_process_that_the_kernel_killed_is_noticed_while_the_rest_hangs() {
     let corner = Corner::new("worker");
     let docker = corner.docker();
     let mut execution = script(BUSYBOX, "echo begin; (tail /dev/zero); echo waiting for it; exec sleep 1000");
-    execution.suite.limits.memory_bytes = 32 * MIB;
+    execution.limits.memory_bytes = 32 * MIB;
     docker.ensure_started(&execution).await.unwrap();
     docker.follow(execution.attempt, &corner.home.path().join("log"), MIB);
     until("the engine tells of it", Duration::from_secs(60), async || {

@@ -7,7 +7,7 @@ use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::flake::{Day, Health, Mark, Observation, SpecHistory, Tally, day_of};
 use portcullis::domain::run::Run;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{Created, FlakeFilter, NewRun, Store};
+use portcullis::store::{Created, FlakeFilter, NewRun, Shown, Store};
 
 use crate::support::databases::{on_both_databases, sqlite};
 use crate::support::values::{at, attempt, cluster, run};
@@ -39,9 +39,14 @@ async fn passage(store: &Store, run: &Run, attempts: &[(i64, &[Observation])]) {
     for (number, (moment, observations)) in (1..).zip(attempts) {
         let attempt = attempt(run, &cluster, "smoke", number);
         assert!(store.create_attempt(&attempt).await.unwrap());
-        let finish = || store.finish_attempt(&attempt, &evidence, &[], &[], at(*moment));
+        let finish = || store.finish_attempt(&attempt, &evidence, Shown::default(), at(*moment));
         let cases = cases(observations);
-        assert!(store.finish_attempt(&attempt, &evidence, &cases, observations, at(*moment)).await.unwrap());
+        assert!(
+            store
+                .finish_attempt(&attempt, &evidence, Shown { cases: &cases, observations, hits: &[] }, at(*moment))
+                .await
+                .unwrap()
+        );
         assert!(!finish().await.unwrap(), "a second telling, as after a crash, counts nothing");
     }
     let seen = store.run(run.id).await.unwrap().unwrap();

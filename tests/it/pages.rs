@@ -8,7 +8,7 @@ use portcullis::domain::report::{Counts, Digest};
 use portcullis::domain::run::{Conclusion, Run, RunState};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::NewRun;
+use portcullis::store::{NewRun, Shown};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::http::Service;
@@ -59,7 +59,17 @@ async fn fail(service: &Service, run: &Run, attempt: &Attempt, name: &str, messa
     let counts = Counts { total: 3, passed: 2, failed: 1, ..Counts::default() };
     let digest = Digest { counts, files: 1, ..Digest::default() };
     let evidence = Evidence { exit: Exit::Code(1), digest, took_ms: Some(65_000), ..Evidence::default() };
-    assert!(store.finish_attempt(attempt, &evidence, &[failed_case(name, message)], &[], at(77)).await.unwrap());
+    assert!(
+        store
+            .finish_attempt(
+                attempt,
+                &evidence,
+                Shown { cases: &[failed_case(name, message)], ..Shown::default() },
+                at(77)
+            )
+            .await
+            .unwrap()
+    );
     let conclusion = Conclusion { verdict: Verdict::Failure, description: format!("1 of 3 failed: {name}") };
     let told = status(run, "smoke", StatusState::Failure, &conclusion.description);
     let rest = [("smoke".parse().unwrap(), conclusion, told)];

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use portcullis::domain::attempt::{AttemptState, StopReason};
 use portcullis::domain::cluster::{ClusterState, Setup, SetupState, Stage};
-use portcullis::domain::plan::{RunView, Step, next_step};
+use portcullis::domain::plan::{RunView, Step, Wanted, next_step};
 use portcullis::domain::report::{Counts, Digest};
 use portcullis::domain::run::{CancelReason, Conclusion, RunState};
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
@@ -78,7 +78,7 @@ fn broke(exit: Exit) -> Evidence {
 }
 
 fn starts(suite: &str, number: u32) -> Step {
-    Step::CreateAttempt { suite: suite.parse().unwrap(), number }
+    Step::CreateAttempt { suite: suite.parse().unwrap(), number, what: Wanted::Phase(0) }
 }
 
 #[test]

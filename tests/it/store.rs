@@ -8,7 +8,7 @@ use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{Created, NewDelivery, NewRun, Receipt, Store, Taken};
+use portcullis::store::{Created, NewDelivery, NewRun, Receipt, Shown, Store, Taken};
 
 use crate::support::databases::on_both_databases;
 use crate::support::values::{at, attempt, cluster, run, status};
@@ -152,11 +152,11 @@ on_both_databases! {
             tries: vec![Try { status: TryStatus::Failed, lane: 0, took: None, message: Some("<b>no</b>".into()) }],
             fold: Fold::of(TryStatus::Failed, 0),
         };
-        assert!(store.finish_attempt(&read().await, &evidence, &[case], &[], at(6)).await.unwrap());
+        assert!(store.finish_attempt(&read().await, &evidence, Shown { cases: &[case], ..Shown::default() }, at(6)).await.unwrap());
         let done = read().await;
         assert_eq!((done.state, done.stop, done.progress), (AttemptState::Done, Some(StopReason::Stalled), progress));
         assert_eq!(done.evidence, Some(evidence.clone()));
-        assert!(!store.finish_attempt(&done, &evidence, &[], &[], at(7)).await.unwrap(), "done is the end");
+        assert!(!store.finish_attempt(&done, &evidence, Shown::default(), at(7)).await.unwrap(), "done is the end");
     }
 
     async fn the_first_conclusion_stands_and_finishing_lets_the_cluster_go(database: Database) {

@@ -6,7 +6,7 @@ use portcullis::domain::ids::RunId;
 use portcullis::domain::run::{Conclusion, Run, RunState};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Verdict};
-use portcullis::store::{NewDelivery, NewRun, RunFilter, RunLine, Standing, Start, Store};
+use portcullis::store::{NewDelivery, NewRun, RunFilter, RunLine, Shown, Standing, Start, Store};
 
 use crate::support::databases::on_both_databases;
 use crate::support::values::{at, attempt, cluster, run, status};
@@ -100,7 +100,7 @@ on_both_databases! {
             tried("good", &[Passed]), tried("bad", &[Failed]), tried("left out", &[Skipped]),
             tried("unsteady", &[Failed, Passed]), tried("broken", &[Errored]),
         ];
-        assert!(store.finish_attempt(&attempt, &Evidence::default(), &cases, &[], at(9)).await.unwrap());
+        assert!(store.finish_attempt(&attempt, &Evidence::default(), Shown { cases: &cases, ..Shown::default() }, at(9)).await.unwrap());
         let notable = store.notable_cases(attempt.id, 9).await.unwrap();
         let seen: Vec<_> = notable.iter().map(|case| (case.name.as_str(), case.outcome, case.tries)).collect();
         let expected =

@@ -9,9 +9,8 @@ use super::error::EngineError;
 use super::image::Image;
 use super::node::log_config;
 use super::{DockerSettings, labels, limits};
-use crate::domain::contract::{self, KUBECONFIG, RESULTS_DIR, WORKSPACE_DIR};
-use crate::domain::ginkgo;
-use crate::domain::suite::{Entry, Limits};
+use crate::domain::contract::{KUBECONFIG, RESULTS_DIR, WORKSPACE_DIR};
+use crate::domain::suite::Limits;
 use crate::ports::Execution;
 
 /// The container's name: readable, and unique by its attempt.
@@ -29,23 +28,16 @@ pub(super) fn body(
     cpus: i64,
     settings: &DockerSettings,
 ) -> Result<ContainerCreateBody, EngineError> {
-    let suite = &execution.suite;
-    let variables = contract::variables(suite, &execution.skips, &execution.env);
-    let (entrypoint, cmd) = match &suite.entry {
-        Entry::Ginkgo(args) => {
-            let argv = ginkgo::arguments(args, &execution.skips, suite.flake_attempts, suite.timeouts.suite_s);
-            (Some(vec![ginkgo::PROGRAM.to_owned()]), Some(argv))
-        }
-        Entry::Command(argv) => match argv.split_first() {
-            Some((program, args)) => (Some(vec![program.clone()]), Some(args.to_vec())),
-            None => (None, None),
-        },
+    let (entrypoint, cmd) = match execution.invocation.command.split_first() {
+        Some((program, args)) => (Some(vec![program.clone()]), Some(args.to_vec())),
+        None => (None, None),
     };
+    let env = execution.invocation.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(ContainerCreateBody {
         image: Some(execution.image.clone()),
         entrypoint,
         cmd,
-        env: Some(variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        env: Some(env),
         labels: Some(labels::of_execution(settings, execution)),
         host_config: Some(host_config(execution, image, cpus)?),
         ..ContainerCreateBody::default()
@@ -53,7 +45,7 @@ pub(super) fn body(
 }
 
 fn host_config(execution: &Execution, image: &Image, cpus: i64) -> Result<HostConfig, EngineError> {
-    let Limits { memory_bytes, cpu_millis, pids, disk_bytes, log_bytes: _ } = execution.suite.limits;
+    let Limits { memory_bytes, cpu_millis, pids, disk_bytes, log_bytes: _ } = execution.limits;
     let wanted_cpus = saturated(cpu_millis).saturating_mul(1_000_000);
     Ok(HostConfig {
         init: Some(true),
@@ -102,42 +94,28 @@ mod tests {
     use super::*;
     use crate::adapters::docker::Privileged;
     use crate::domain::ids::{AttemptId, ClusterId, RunId};
-    use crate::domain::suite::{FlakyPolicy, Ginkgo, Suite, Timeouts};
+    use crate::domain::invocation::Invocation;
     use crate::ports::ClusterAccess;
 
-    fn execution(entry: Entry) -> Execution {
+    fn execution(command: &[&str]) -> Execution {
         let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
         Execution {
             attempt: AttemptId::new(now),
             run: RunId::new(now),
             cluster: ClusterId::new(now),
             name: "smoke".parse().unwrap(),
-            suite: Suite {
-                image: "i:{version}".into(),
-                entry,
-                env: indexmap::IndexMap::new(),
-                limits: Limits {
-                    memory_bytes: 1 << 30,
-                    cpu_millis: 64_000,
-                    pids: 99,
-                    disk_bytes: 1 << 20,
-                    log_bytes: 1,
-                },
-                timeouts: Timeouts { suite_s: 60, no_output_s: 1, stop_grace_s: 1 },
-                min_specs: 1,
-                required: true,
-                flaky: FlakyPolicy::Pass,
-                flake_attempts: 1,
-            },
             image: "i:v1".into(),
-            skips: vec!["skipped".into()],
+            invocation: Invocation {
+                command: command.iter().map(|&word| word.to_owned()).collect(),
+                env: BTreeMap::from([("MODE".to_owned(), "full".to_owned())]),
+            },
+            limits: Limits { memory_bytes: 1 << 30, cpu_millis: 64_000, pids: 99, disk_bytes: 1 << 20, log_bytes: 1 },
             access: ClusterAccess { kubeconfig: "k".into(), network: Some("net".into()) },
             workspace: None,
-            env: BTreeMap::new(),
         }
     }
 
-    fn made(entry: Entry, volumes: &[&str]) -> Result<ContainerCreateBody, EngineError> {
+    fn made(command: &[&str], volumes: &[&str]) -> Result<ContainerCreateBody, EngineError> {
         let settings = DockerSettings {
             instance: "main".into(),
             host: None,
@@ -146,12 +124,12 @@ mod tests {
             runtime: None,
         };
         let image = Image { volumes: volumes.iter().map(|&path| path.to_owned()).collect() };
-        body(&execution(entry), &image, 2, &settings)
+        body(&execution(command), &image, 2, &settings)
     }
 
     #[test]
     fn a_suite_gets_limits_and_no_privileges() {
-        let config = made(Entry::Command(vec![]), &[]).unwrap().host_config.unwrap();
+        let config = made(&[], &[]).unwrap().host_config.unwrap();
         assert_eq!(config.cap_drop, Some(vec!["ALL".to_owned()]));
         assert_eq!(config.security_opt, Some(vec!["no-new-privileges".to_owned()]));
         assert_eq!((config.memory, config.memory_swap, config.pids_limit), (Some(1 << 30), Some(1 << 30), Some(99)));
@@ -160,23 +138,20 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_the_images_own_a_command_or_ginkgo() {
-        let own = made(Entry::Command(vec![]), &[]).unwrap();
+    fn a_command_takes_the_place_of_the_images_own() {
+        let own = made(&[], &[]).unwrap();
         assert_eq!((own.entrypoint, own.cmd), (None, None));
-        let command = made(Entry::Command(vec!["/bin/t".into(), "-x".into()]), &[]).unwrap();
+        let command = made(&["/bin/t", "-x"], &[]).unwrap();
         assert_eq!((command.entrypoint, command.cmd), (Some(vec!["/bin/t".to_owned()]), Some(vec!["-x".to_owned()])));
-        let ginkgo = Ginkgo { focus: vec![], skip: vec![], label_filter: String::new(), procs: 1, extra_args: vec![] };
-        let ginkgo = made(Entry::Ginkgo(ginkgo), &[]).unwrap();
-        assert_eq!(ginkgo.entrypoint, Some(vec!["/usr/local/bin/ginkgo".to_owned()]));
-        assert!(ginkgo.cmd.unwrap().contains(&"--skip=skipped".to_owned()));
+        assert_eq!(command.env, Some(vec!["MODE=full".to_owned()]));
     }
 
     #[test]
     fn volumes_of_an_image_are_memory_or_refused() {
-        let config = made(Entry::Command(vec![]), &["/data"]).unwrap().host_config.unwrap();
+        let config = made(&[], &["/data"]).unwrap().host_config.unwrap();
         assert_eq!(config.tmpfs.unwrap()["/data"], format!("size={}", 1 << 30));
         for path in ["/results", "/results/sub", "/run", "/"] {
-            assert!(matches!(made(Entry::Command(vec![]), &[path]), Err(EngineError::Refused(_))), "{path}");
+            assert!(matches!(made(&[], &[path]), Err(EngineError::Refused(_))), "{path}");
         }
     }
 }

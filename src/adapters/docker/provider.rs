@@ -19,6 +19,10 @@ use crate::ports::{Audience, ClusterAccess, ClusterHealth, ClusterProvider, Clus
 
 #[async_trait]
 impl ClusterProvider for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
     async fn check(&self) -> Result<(), ProviderError> {
         bounded("asking Docker whether it is there", limits::CONNECT, self.engine.api().await?.ping()).await?;
         Ok(())

@@ -11,8 +11,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::config::position::At;
 use crate::domain::gate::Checkout;
+use crate::domain::skip::Action;
 use crate::domain::status::Report;
-use crate::domain::suite::FlakyPolicy;
+use crate::domain::suite::{ClusterUse, FlakyPolicy};
 
 /// `.github/portcullis.yaml`: which suites a pull request must pass, and on what kind of cluster.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -96,9 +97,11 @@ pub(crate) struct SuiteFile {
     pub(crate) description: Option<At<String>>,
     /// The built-in suite to start from, where it is not the one of the same name.
     pub(super) uses: Option<At<String>>,
-    /// Container image; `{version}` stands for the cluster's Kubernetes version such as `v1.34.4`.
+    /// Container image; `{version}` stands for the cluster's Kubernetes version such as `v1.34.4`, and `auto` for the upstream
+    /// conformance image of that version.
     pub(super) image: Option<At<String>>,
-    /// How the tests are started: `ginkgo` for an image laid out like the upstream conformance image, `command` (default) for any other.
+    /// How the tests are started: `ginkgo` for an image laid out like the upstream conformance image, `go-runner` for that image's own
+    /// entry point, `command` (default) for any other.
     pub(super) entry: Option<At<EntryFile>>,
     /// Command and arguments. Absent: the image's entry point.
     pub(super) command: Option<At<Vec<String>>>,
@@ -112,42 +115,121 @@ pub(crate) struct SuiteFile {
     pub(super) procs: Option<At<u64>>,
     /// Ginkgo: extra arguments for the suite's own program.
     pub(super) extra_args: Option<At<Vec<String>>>,
+    /// Ginkgo: executions one after the other, such as a parallel and a serial one; their results are one.
+    pub(super) phases: Option<At<Vec<PhaseFile>>>,
     /// Variables for the suite's container.
     pub(super) env: Option<IndexMap<At<String>, At<String>>>,
+    /// Variables that get a secret, by the name it has in the server's file.
+    pub(super) secrets: Option<IndexMap<At<String>, At<String>>>,
+    /// A command in the suite's image that prints the names of its specs, one a line: the skip list is compared with them. Ginkgo
+    /// suites need none.
+    pub(super) list: Option<At<Vec<String>>>,
+    /// `shared` (default): the run's cluster, after the suites before it. `own`: a fresh one.
+    pub(super) cluster: Option<ClusterUse>,
+    /// Globs of the result files that are kept, such as `*.xml`. Default: all.
+    pub(super) artifacts: Option<At<Vec<At<String>>>>,
     pub(super) resources: Option<ResourcesFile>,
-    /// How long the suite may take. Default `1h`.
+    /// How long one execution of the suite may take. Default `1h`.
     pub(super) timeout: Option<At<String>>,
     /// Silence longer than this is a stall. Default `20m`.
     pub(super) no_output: Option<At<String>>,
+    /// Until the container runs and has printed something, image pull included. Default `15m`.
+    pub(super) start_up: Option<At<String>>,
     /// Between interrupt and kill when the suite is stopped. Default `90s`.
     pub(super) stop_grace: Option<At<String>>,
     /// Fewer specs that ran than this is an error. At least 1, the default.
     pub(super) min_specs: Option<At<u64>>,
+    /// Nodes the cluster must have, 1 to 9. Default 1.
+    pub(super) min_nodes: Option<At<u64>>,
     /// Whether a failure fails the run. Default true.
     pub(super) required: Option<bool>,
     /// Whether a spec that failed and then passed passes (default) or fails.
     pub(super) flaky: Option<FlakyPolicy>,
     /// How often one spec may be tried, 1 to 10. Default 1.
     pub(super) flake_attempts: Option<At<u64>>,
+    /// When failed specs alone are run again, and how.
+    pub(super) rerun: Option<At<RerunFile>>,
+    /// Run the conformance suite for certification: nothing skipped, nothing tried twice, the files bundled as the CNCF expects them.
+    pub(super) submission: Option<At<bool>>,
 }
 
 impl SuiteFile {
     /// Regular expressions in it.
     pub(super) fn patterns(&self) -> usize {
         let length = |list: &Option<At<Vec<At<String>>>>| list.as_ref().map_or(0, |list| list.len());
-        length(&self.focus) + length(&self.skip)
+        let of_phase = |phase: &PhaseFile| length(&phase.focus) + length(&phase.skip);
+        let phases: usize = self.phases.iter().flat_map(|phases| phases.iter()).map(of_phase).sum();
+        length(&self.focus) + length(&self.skip) + phases
     }
 }
 
 /// How a suite's tests are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 #[schemars(rename = "Entry")]
 pub(super) enum EntryFile {
     /// `ginkgo` and `e2e.test` in `/usr/local/bin`.
     Ginkgo,
+    /// The conformance image's own entry point, told by `E2E_*` variables.
+    GoRunner,
     /// A command, or the image's entry point.
     Command,
+}
+
+impl EntryFile {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            EntryFile::Ginkgo => "ginkgo",
+            EntryFile::GoRunner => "go-runner",
+            EntryFile::Command => "command",
+        }
+    }
+}
+
+/// One execution of several.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Phase")]
+pub(super) struct PhaseFile {
+    /// Name for people.
+    pub(super) name: At<String>,
+    /// In place of the suite's `focus`.
+    pub(super) focus: Option<At<Vec<At<String>>>>,
+    /// Besides the suite's `skip`.
+    pub(super) skip: Option<At<Vec<At<String>>>>,
+    /// Besides the suite's `label_filter`: both must hold.
+    pub(super) label_filter: Option<At<String>>,
+    /// In place of the suite's `procs`.
+    pub(super) procs: Option<At<u64>>,
+    /// Fewer specs that ran in this phase than this is an error; 0 allows a phase in which nothing runs. Default 1.
+    pub(super) min_specs: Option<At<u64>>,
+}
+
+/// When failed specs alone are run again, and how.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Rerun")]
+pub(super) struct RerunFile {
+    /// How often, 0 to 3. Default 1 where single specs can be run, else 0.
+    pub(super) rounds: Option<At<u64>>,
+    /// Not when more than this failed, 1 to 20. Default 20.
+    pub(super) max_specs: Option<At<u64>>,
+    /// Nor when more than this part of those that ran failed; a single one always may. Default 5.
+    pub(super) max_percent: Option<At<u64>>,
+    /// The test runner behind the suite's command, which is given the specs in its own words.
+    pub(super) runner: Option<At<RunnerFile>>,
+    /// A command of its own: `{cases}` stands for all names, an argument with `{case}` is repeated for each.
+    pub(super) command: Option<At<Vec<String>>>,
+}
+
+/// A test runner that can be told which cases to run.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Runner")]
+pub(super) enum RunnerFile {
+    Pytest,
+    GoTest,
+    Nextest,
 }
 
 /// What a suite's container may use.
@@ -210,15 +292,19 @@ pub(super) struct SkipListFile {
     pub(super) entries: Vec<SkipFile>,
 }
 
-/// One spec, or several alike, that are not run.
+/// One spec, or several alike, that are not run or do not count.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Skip")]
 pub(super) struct SkipFile {
     /// Regular expression over a spec's full name.
     #[serde(rename = "match")]
-    pub(super) pattern: At<String>,
-    /// Why it is not run.
+    pub(super) pattern: Option<At<String>>,
+    /// The full name of one spec, in place of `match`.
+    pub(super) exact: Option<At<String>>,
+    /// `skip` (default): it is not run. `quarantine`: it runs, and its failure does not count.
+    pub(super) action: Option<Action>,
+    /// Why.
     pub(super) reason: At<String>,
     /// Who will see to it, such as `@acme/net`.
     pub(super) owner: At<String>,
@@ -227,5 +313,20 @@ pub(super) struct SkipFile {
     /// The last day on which it is not run, at most 90 days ahead, such as `2027-01-30`.
     pub(super) expires: At<String>,
     /// The suites this is about. Absent: every suite.
+    pub(super) suites: Option<Vec<At<String>>>,
+    /// Where else it applies alone.
+    pub(super) when: Option<WhenFile>,
+}
+
+/// Conditions of a skip entry.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SkipWhen")]
+pub(super) struct WhenFile {
+    /// Kubernetes versions, such as `>=1.30 <1.35` or `1.34`.
+    pub(super) kubernetes: Option<At<String>>,
+    /// Providers of clusters, such as `docker`.
+    pub(super) provider: Option<Vec<At<String>>>,
+    /// The suites this is about, as `suites` beside it.
     pub(super) suites: Option<Vec<At<String>>>,
 }

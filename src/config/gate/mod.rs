@@ -2,6 +2,7 @@
 //! and so does the text of both files.
 
 mod file;
+mod parts;
 mod skips;
 mod suite;
 
@@ -68,9 +69,9 @@ pub fn parse_gate(files: GateFiles<'_>, builtin: &Builtins, today: Date) -> Resu
         problems.add(file.suites.position, format!("{patterns} patterns; a gate has at most {MOST_PATTERNS}"));
         return Err(found.finish(()).expect_err("a problem was just noted"));
     }
-    let suites = suites(file.suites, builtin, problems);
-    let skips = skips::resolve(file.skips, files.skips, &suites, today, problems);
     let (cluster, cluster_retries) = cluster(file.cluster.unwrap_or_default(), problems);
+    let suites = suites(file.suites, builtin, &cluster, problems);
+    let skips = skips::resolve(file.skips, files.skips, &suites, today, problems);
     let gate = Gate {
         label: problems.parse_some(file.label.as_ref(), label).unwrap_or_else(|| LABEL.into()),
         checkout: file.checkout.unwrap_or(Checkout::Merge),
@@ -85,6 +86,11 @@ pub fn parse_gate(files: GateFiles<'_>, builtin: &Builtins, today: Date) -> Resu
         comment: file.comment.unwrap_or_default(),
     };
     found.finish(gate)
+}
+
+/// The JSON Schema of a suite: an entry of a gate's `suites`, or a built-in's file.
+pub fn suite_schema() -> schemars::Schema {
+    schemars::schema_for!(SuiteFile)
 }
 
 /// The JSON Schema of a skip list.
@@ -108,6 +114,7 @@ fn label(text: &str) -> Result<String, String> {
 fn suites(
     written: At<IndexMap<At<String>, Option<SuiteFile>>>,
     builtin: &Builtins,
+    cluster: &ClusterPlan,
     problems: &mut Problems<'_>,
 ) -> IndexMap<SuiteName, Suite> {
     if written.is_empty() || written.len() > MOST_SUITES {
@@ -117,6 +124,7 @@ fn suites(
     for (key, file) in written.into_inner() {
         let Some(name) = problems.parse(&key, suite_name) else { continue };
         if let Some(suite) = suite::resolve(&key, file.unwrap_or_default(), builtin, problems) {
+            parts::nodes(&key, &suite, cluster.nodes, problems);
             suites.insert(name, suite);
         }
     }

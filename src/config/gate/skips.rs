@@ -6,11 +6,11 @@ use jiff::Span;
 use jiff::civil::Date;
 
 use super::file::{SkipFile, SkipListFile, SkipsFile};
-use crate::config::position::At;
+use crate::config::position::{At, Position};
 use crate::config::problem::{Problems, did_you_mean, quoted};
 use crate::config::{values, yaml};
 use crate::domain::names::SuiteName;
-use crate::domain::skip::SkipEntry;
+use crate::domain::skip::{Action, MatchBy, SkipEntry};
 use crate::domain::suite::Suite;
 
 /// Longest time a spec may be skipped, in days from today.
@@ -62,12 +62,12 @@ fn entries(files: &[SkipFile], suites: &Suites, today: Date, problems: &mut Prob
     let mut entries: Vec<SkipEntry> = Vec::new();
     for (n, file) in files.iter().enumerate() {
         if n == MOST_ENTRIES {
-            problems.add(file.pattern.position, format!("more than {MOST_ENTRIES} entries"));
+            problems.add(place(file), format!("more than {MOST_ENTRIES} entries"));
             break;
         }
         let Some(entry) = entry(file, suites, today, problems) else { continue };
         if entries.iter().any(|earlier| covers(earlier, &entry)) {
-            problems.add(file.pattern.position, format!("{} is on the list already", quoted(&entry.pattern)));
+            problems.add(place(file), format!("{} is on the list already", quoted(&entry.pattern)));
         }
         entries.push(entry);
     }
@@ -79,25 +79,60 @@ fn covers(earlier: &SkipEntry, entry: &SkipEntry) -> bool {
     let same_suite = earlier.suites.is_empty()
         || entry.suites.is_empty()
         || earlier.suites.iter().any(|suite| entry.suites.contains(suite));
-    earlier.pattern == entry.pattern && same_suite
+    earlier.pattern == entry.pattern && earlier.by == entry.by && earlier.kubernetes == entry.kubernetes && same_suite
+}
+
+/// Where an entry stands.
+fn place(file: &SkipFile) -> Position {
+    file.pattern.as_ref().or(file.exact.as_ref()).map_or(file.reason.position, |text| text.position)
 }
 
 /// Each part is checked even when another is wrong, so that all problems show at once.
 fn entry(file: &SkipFile, suites: &Suites, today: Date, problems: &mut Problems<'_>) -> Option<SkipEntry> {
-    let about: Vec<SuiteName> = file.suites.iter().flatten().filter_map(|name| known(name, suites, problems)).collect();
-    let pattern = problems.parse(&file.pattern, values::pattern);
-    let reason = problems.parse(&file.reason, |text| values::line(text).map_err(|why| format!("`reason` {why}")));
-    let owner = problems.parse(&file.owner, |text| values::line(text).map_err(|why| format!("`owner` {why}")));
+    let when = file.when.as_ref();
+    let named = file.suites.iter().flatten().chain(when.and_then(|when| when.suites.as_ref()).into_iter().flatten());
+    let mut about: Vec<SuiteName> = Vec::new();
+    for name in named {
+        about.extend(known(name, suites, problems));
+    }
+    let pattern = spec(file, problems);
+    let line = |name: &'static str| move |text: &str| values::line(text).map_err(|why| format!("`{name}` {why}"));
+    let reason = problems.parse(&file.reason, line("reason"));
+    let owner = problems.parse(&file.owner, line("owner"));
     let issue = file.issue.as_ref().map(|issue| problems.parse(issue, values::line));
     let expires = problems.parse(&file.expires, |text| expiry(text, today));
+    let kubernetes = when.and_then(|when| problems.parse_some(when.kubernetes.as_ref(), str::parse));
+    let providers = when.and_then(|when| when.provider.as_ref()).into_iter().flatten();
+    let providers = providers.filter_map(|provider| problems.parse(provider, values::line)).collect();
+    let (pattern, by) = pattern?;
     Some(SkipEntry {
-        pattern: pattern?,
+        pattern,
+        by,
+        action: file.action.unwrap_or(Action::Skip),
         reason: reason?,
         owner: owner?,
         issue: issue.flatten(),
         expires: expires?,
         suites: about,
+        kubernetes,
+        providers,
     })
+}
+
+/// One of `match` and `exact`.
+fn spec(file: &SkipFile, problems: &mut Problems<'_>) -> Option<(String, MatchBy)> {
+    match (&file.pattern, &file.exact) {
+        (Some(pattern), None) => Some((problems.parse(pattern, values::pattern)?, MatchBy::Pattern)),
+        (None, Some(name)) => Some((problems.parse(name, values::line)?, MatchBy::Name)),
+        (Some(_), Some(name)) => {
+            problems.add(name.position, "`match` and `exact` both say which specs: one is enough");
+            None
+        }
+        (None, None) => {
+            problems.add(file.reason.position, "the entry says by neither `match` nor `exact` which specs it means");
+            None
+        }
+    }
 }
 
 fn known(name: &At<String>, suites: &Suites, problems: &mut Problems<'_>) -> Option<SuiteName> {

@@ -3,11 +3,12 @@
 use indexmap::IndexMap;
 
 use super::file::{EntryFile, ResourcesFile, SuiteFile};
+use super::parts;
 use crate::config::builtin::Builtins;
 use crate::config::position::{At, Position};
 use crate::config::problem::{ConfigError, Problems, did_you_mean, quoted};
 use crate::config::values;
-use crate::domain::suite::{Entry, FlakyPolicy, Ginkgo, Limits, Suite, Timeouts};
+use crate::domain::suite::{Entry, Ginkgo, Limits, Suite};
 
 /// Variables the contract itself sets; see `docs/configuration.md`.
 const RESERVED: [&str; 6] =
@@ -30,7 +31,7 @@ pub(super) fn resolve(
         (Some(base), _) => Some(change(base.clone(), file, problems)),
         (None, Some(image)) => {
             let image = problems.parse(image, values::image)?;
-            Some(change(plain(image), file, problems))
+            Some(change(Suite::plain(image), file, problems))
         }
         (None, None) => {
             let hint = did_you_mean(name, builtin.names());
@@ -48,7 +49,7 @@ pub(super) fn resolve(
 pub(crate) fn resolve_builtin(path: &str, mut file: SuiteFile) -> Result<Suite, Vec<ConfigError>> {
     let mut problems = Problems::new(path);
     let image = file.image.take().and_then(|image| problems.parse(&image, values::image));
-    let suite = image.map(|image| change(plain(image), file, &mut problems));
+    let suite = image.map(|image| change(Suite::plain(image), file, &mut problems));
     problems.finish(suite)?.ok_or_else(|| vec![ConfigError::whole(path, "a built-in suite needs an `image`")])
 }
 
@@ -62,39 +63,29 @@ fn named<'b>(uses: &At<String>, builtin: &'b Builtins, problems: &mut Problems<'
     found
 }
 
-/// A suite of which only the image is known.
-fn plain(image: String) -> Suite {
-    const GIB: u64 = 1 << 30;
-    Suite {
-        image,
-        entry: Entry::Command(vec![]),
-        env: IndexMap::new(),
-        limits: Limits {
-            memory_bytes: 2 * GIB,
-            cpu_millis: 2000,
-            pids: 2048,
-            disk_bytes: 2 * GIB,
-            log_bytes: GIB / 16,
-        },
-        timeouts: Timeouts { suite_s: 3600, no_output_s: 1200, stop_grace_s: 90 },
-        min_specs: 1,
-        required: true,
-        flaky: FlakyPolicy::Pass,
-        flake_attempts: 1,
-    }
-}
-
 fn change(mut suite: Suite, file: SuiteFile, problems: &mut Problems<'_>) -> Suite {
+    let whole = WholeKeys::of(&file);
     if let Some(image) = problems.parse_some(file.image.as_ref(), values::image) {
         suite.image = image;
     }
     problems.parse_some(file.description.as_ref(), values::line);
     suite.entry = entry(suite.entry, &file, &mut suite.env, problems);
+    parts::phases(&mut suite, &file, problems);
     for (name, value) in file.env.iter().flatten() {
         if let Some(name) = problems.parse(name, variable) {
             suite.env.insert(name, value.to_string());
         }
     }
+    parts::secrets(&mut suite, &file, problems);
+    parts::rerun(&mut suite, &file, problems);
+    set(&mut suite.list, file.list.map(At::into_inner));
+    set(&mut suite.cluster, file.cluster);
+    let globs =
+        file.artifacts.map(|globs| globs.iter().filter_map(|glob| problems.parse(glob, values::glob)).collect());
+    set(&mut suite.artifacts, globs);
+    let nodes = file.min_nodes.and_then(|n| problems.within("min_nodes", n, 1..=9));
+    set(&mut suite.min_nodes, nodes.map(|n| u8::try_from(n).expect("at most 9, as just checked")));
+    set(&mut suite.timeouts.start_up_s, problems.parse_some(file.start_up.as_ref(), values::seconds));
     limits(&mut suite.limits, file.resources.unwrap_or_default(), problems);
     set(&mut suite.timeouts.suite_s, problems.parse_some(file.timeout.as_ref(), values::seconds));
     set(&mut suite.timeouts.no_output_s, problems.parse_some(file.no_output.as_ref(), values::seconds));
@@ -104,10 +95,34 @@ fn change(mut suite: Suite, file: SuiteFile, problems: &mut Problems<'_>) -> Sui
     set(&mut suite.flaky, file.flaky);
     let attempts = file.flake_attempts.and_then(|n| problems.within("flake_attempts", n, 1..=10));
     set(&mut suite.flake_attempts, attempts.map(|n| u32::try_from(n).expect("at most 10, as just checked")));
+    set(&mut suite.submission, file.submission.as_deref().copied());
+    if suite.submission {
+        parts::submission(&mut suite, &whole, problems);
+    }
     suite
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+/// Where the gate says what a suite that is handed in for certification decides by itself.
+pub(super) struct WholeKeys(pub(super) Vec<(&'static str, Position)>);
+
+impl WholeKeys {
+    fn of(file: &SuiteFile) -> Self {
+        let given: [(&str, Option<Position>); 9] = [
+            ("focus", file.focus.as_ref().map(|key| key.position)),
+            ("skip", file.skip.as_ref().map(|key| key.position)),
+            ("label_filter", file.label_filter.as_ref().map(|key| key.position)),
+            ("procs", file.procs.as_ref().map(|key| key.position)),
+            ("phases", file.phases.as_ref().map(|key| key.position)),
+            ("entry", file.entry.as_ref().map(|key| key.position)),
+            ("command", file.command.as_ref().map(|key| key.position)),
+            ("flake_attempts", file.flake_attempts.as_ref().map(|key| key.position)),
+            ("rerun", file.rerun.as_ref().map(|key| key.position)),
+        ];
+        Self(given.into_iter().filter_map(|(key, position)| Some((key, position?))).collect())
+    }
+}
+
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -124,31 +139,31 @@ fn limits(limits: &mut Limits, file: ResourcesFile, problems: &mut Problems<'_>)
 /// `command` turns a Ginkgo suite into a plain one and `entry: ginkgo` does the reverse.
 fn entry(base: Entry, file: &SuiteFile, env: &mut IndexMap<String, String>, problems: &mut Problems<'_>) -> Entry {
     let asked = match (&file.entry, &file.command) {
-        (Some(entry), Some(command)) if **entry == EntryFile::Ginkgo => {
-            problems.add(command.position, "a suite with `entry: ginkgo` takes no `command`");
-            EntryFile::Ginkgo
+        (Some(entry), Some(command)) if **entry != EntryFile::Command => {
+            problems.add(command.position, format!("a suite with `entry: {}` takes no `command`", entry.name()));
+            **entry
         }
         (Some(entry), _) => **entry,
         (None, Some(_)) => EntryFile::Command,
         (None, None) => match base {
             Entry::Ginkgo(_) => EntryFile::Ginkgo,
+            Entry::GoRunner(_) => EntryFile::GoRunner,
             Entry::Command(_) => EntryFile::Command,
         },
     };
-    match (asked, base) {
-        (EntryFile::Ginkgo, Entry::Ginkgo(base)) => Entry::Ginkgo(ginkgo(base, file, problems)),
-        (EntryFile::Ginkgo, Entry::Command(_)) => {
-            let none =
-                Ginkgo { focus: vec![], skip: vec![], label_filter: String::new(), procs: 1, extra_args: vec![] };
-            Entry::Ginkgo(ginkgo(none, file, problems))
-        }
-        (EntryFile::Command, base) => {
-            let base = if let Entry::Command(command) = base { command } else { vec![] };
+    let (base_ginkgo, base_command) = match base {
+        Entry::Ginkgo(base) | Entry::GoRunner(base) => (base, vec![]),
+        Entry::Command(command) => (Ginkgo { procs: 1, ..Ginkgo::default() }, command),
+    };
+    match asked {
+        EntryFile::Ginkgo => Entry::Ginkgo(ginkgo(base_ginkgo, file, problems)),
+        EntryFile::GoRunner => Entry::GoRunner(ginkgo(base_ginkgo, file, problems)),
+        EntryFile::Command => {
             refuse_ginkgo(file, problems);
             if let Some(focus) = &file.focus {
                 env.insert(FOCUS.into(), patterns(focus, problems).join("\n"));
             }
-            Entry::Command(file.command.as_ref().map_or(base, |command| command.to_vec()))
+            Entry::Command(file.command.as_ref().map_or(base_command, |command| command.to_vec()))
         }
     }
 }
@@ -163,13 +178,14 @@ fn ginkgo(mut ginkgo: Ginkgo, file: &SuiteFile, problems: &mut Problems<'_>) -> 
     ginkgo
 }
 
-fn patterns(list: &[At<String>], problems: &mut Problems<'_>) -> Vec<String> {
+pub(super) fn patterns(list: &[At<String>], problems: &mut Problems<'_>) -> Vec<String> {
     list.iter().filter_map(|pattern| problems.parse(pattern, values::pattern)).collect()
 }
 
 /// What only Ginkgo understands would be silently lost on any other suite.
 fn refuse_ginkgo(file: &SuiteFile, problems: &mut Problems<'_>) {
-    let given: [(&str, Option<Position>); 4] = [
+    let given: [(&str, Option<Position>); 5] = [
+        ("phases", file.phases.as_ref().map(|phases| phases.position)),
         ("skip", file.skip.as_ref().map(|skip| skip.position)),
         ("label_filter", file.label_filter.as_ref().map(|filter| filter.position)),
         ("procs", file.procs.as_ref().map(|procs| procs.position)),
@@ -183,7 +199,7 @@ fn refuse_ginkgo(file: &SuiteFile, problems: &mut Problems<'_>) {
     }
 }
 
-fn variable(name: &str) -> Result<String, String> {
+pub(super) fn variable(name: &str) -> Result<String, String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.len() <= 200;
     if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return Err(format!("{} is not the name of a variable", quoted(name)));

@@ -1,19 +1,24 @@
 //! Collecting what a suite left: its log's end, its results, what the reports say. Long, so it is a task of its own; cut off anywhere,
 //! it is done again from the container, which is removed only after its evidence is fixed.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::super::{Activity, Context, diagnose};
+use super::reading::{Read, Reading};
 use super::suite_of;
 use super::summary::Summary;
 use super::watch::WATCH;
 use crate::domain::attempt::Attempt;
+use crate::domain::combine::Piece;
+use crate::domain::course;
 use crate::domain::flake;
 use crate::domain::plan::RunView;
-use crate::domain::report::{Digest, Report, Weight};
-use crate::domain::verdict::{Evidence, Exit, Reason, Verdict, judge};
+use crate::domain::report::Digest;
+use crate::domain::skip::{self, Action, Hit, HitOutcome, Matcher};
+use crate::domain::suite::Suite;
+use crate::domain::verdict::{Evidence, Exit, Reason, Verdict};
 use crate::ports::ContainerState;
-use crate::reports;
+use crate::store::Shown;
 
 /// If we stop anywhere in here, the container is still there and everything is copied again.
 pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt) -> anyhow::Result<Activity> {
@@ -34,18 +39,29 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let cut = executor.collect(attempt.id, &results, limit).await?;
     let progress = executor.observe(attempt.id).await?.progress;
     context.store.note_progress(attempt.id, &progress).await?;
-    let junit = context.artifacts.junit(attempt.run, attempt.id);
-    let name = attempt.suite.to_string();
-    let report = tokio::task::spawn_blocking(move || read_reports(&results, &junit, &name, cut)).await??;
+    let reading = Reading {
+        suite: suite.clone(),
+        name: attempt.suite.clone(),
+        part: attempt.part.clone(),
+        announced: Some(progress.total).filter(|total| *total > 0),
+        listed: listed(view, attempt),
+        entries: entries(view, attempt, suite),
+        results,
+        junit: context.artifacts.junit(attempt.run, attempt.id),
+        before: before(context, view, attempt, suite),
+        merged: context.artifacts.suite_junit(attempt.run, &attempt.suite),
+        cut,
+    };
+    let Read { report, digest, hits } = tokio::task::spawn_blocking(move || reading.read()).await??;
     let took = attempt.started_at.map(|start| context.now().duration_since(start).unsigned_abs());
     let mut evidence = Evidence {
         exit,
-        digest: report.digest(),
+        digest,
         announced: Some(progress.total).filter(|total| *total > 0),
         took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
     };
     recall(context, view, attempt, &mut evidence.digest).await?;
-    let judgement = judge(&evidence, &suite.policy());
+    let judgement = Piece { part: &attempt.part, evidence: &evidence }.judge(suite);
     if judgement.verdict != Verdict::Success && judgement.reason != Reason::Cancelled {
         let why = format!("{} attempt {}: {}", attempt.suite, attempt.number, judgement.description);
         let into = context.artifacts.diagnostics(attempt.run, attempt.id);
@@ -54,7 +70,8 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let summary = serde_json::to_vec_pretty(&Summary::new(view, attempt, &evidence, &judgement))?;
     tokio::fs::write(context.artifacts.summary(attempt.run, attempt.id), summary).await?;
     let observations = flake::observations(&report, judgement.reason);
-    let moved = context.store.finish_attempt(attempt, &evidence, &report.cases, &observations, context.now()).await?;
+    let shown = Shown { cases: &report.cases, observations: &observations, hits: &hits };
+    let moved = context.store.finish_attempt(attempt, &evidence, shown, context.now()).await?;
     if moved {
         executor.remove(attempt.id).await?;
     }
@@ -73,11 +90,28 @@ async fn recall(context: &Context, view: &RunView, attempt: &Attempt, digest: &m
     Ok(())
 }
 
-/// Reads whatever the suite wrote and leaves one merged JUnit beside it. Blocking.
-fn read_reports(results: &Path, junit: &Path, suite: &str, cut: Vec<String>) -> std::io::Result<Report> {
-    let mut report = reports::read_paths(&[results.to_owned()], &reports::Limits::default());
-    cut.into_iter().for_each(|what| report.doubt(Weight::Doubt, what));
-    let file = std::fs::File::create(junit)?;
-    reports::write_merged(&report, suite, std::io::BufWriter::new(file))?;
-    Ok(report)
+/// What earlier attempts left that belongs to the same result.
+fn before(context: &Context, view: &RunView, attempt: &Attempt, suite: &Suite) -> Vec<PathBuf> {
+    let counting = course::counting(view, &attempt.suite, suite).into_iter();
+    let done = counting.filter(|other| other.id != attempt.id && other.evidence.is_some());
+    let believed = done.filter(|other| !course::broke(other, suite));
+    believed.map(|other| context.artifacts.junit(other.run, other.id)).collect()
+}
+
+/// The entries of the skip list that hold for the attempt.
+fn entries(view: &RunView, attempt: &Attempt, suite: &Suite) -> Vec<(u32, Action, Matcher)> {
+    let holding = skip::at(&view.run.gate.skips, &attempt.skips);
+    holding.filter_map(|(place, entry)| Some((place, entry.action, entry.matcher(suite)?))).collect()
+}
+
+/// Specs that a runner leaves out without a word in its report, as the suite's own list tells.
+fn listed(view: &RunView, attempt: &Attempt) -> Vec<Hit> {
+    let Some(lint) = &view.lint else { return vec![] };
+    let of_suite = lint.suites.iter().filter(|lint| lint.suite == attempt.suite).flat_map(|lint| &lint.entries);
+    let is_skip = |place: u32| {
+        skip::at(&view.run.gate.skips, &attempt.skips).any(|(at, entry)| at == place && entry.action == Action::Skip)
+    };
+    let skipped = of_suite.filter(|entry| is_skip(entry.entry));
+    let hit = |entry: u32, spec: &String| Hit { entry, spec: spec.clone(), outcome: HitOutcome::NotRun };
+    skipped.flat_map(|entry| entry.specs.iter().map(move |spec| hit(entry.entry, spec))).collect()
 }

@@ -74,7 +74,13 @@ async fn end_if_due(
         tracing::info!(attempt.id = %attempt.id, suite = %attempt.suite, ?reason, ?how, "signalled");
         return Ok(Outcome { activity: Activity::default(), sent: Some((attempt.id, how, now)) });
     }
-    let Some(reason) = overstepped(suite, seen) else { return Ok(Activity::default().into()) };
+    // Nothing in its log yet: it is still starting.
+    let log = context.artifacts.log(attempt.run, attempt.id);
+    let unheard = tokio::fs::metadata(log).await.map_or(true, |file| file.len() == 0);
+    let start_up = SignedDuration::from_secs(i64::try_from(suite.timeouts.start_up_s).unwrap_or(i64::MAX));
+    let unstarted = unheard && attempt.started_at.is_some_and(|start| now.duration_since(start) > start_up);
+    let reason = overstepped(suite, seen).or(unstarted.then_some(StopReason::StartUp));
+    let Some(reason) = reason else { return Ok(Activity::default().into()) };
     let noted = context.store.stop_attempt(attempt, reason, now).await?;
     Ok(Activity::changed(usize::from(noted)).into())
 }

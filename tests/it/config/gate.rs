@@ -13,7 +13,7 @@ fn suite<'g>(gate: &'g Gate, name: &str) -> &'g Suite {
 
 fn ginkgo(suite: &Suite) -> &Ginkgo {
     match &suite.entry {
-        Entry::Ginkgo(ginkgo) => ginkgo,
+        Entry::Ginkgo(ginkgo) | Entry::GoRunner(ginkgo) => ginkgo,
         Entry::Command(command) => panic!("a command: {command:?}"),
     }
 }

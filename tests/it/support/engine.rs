@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::domain::contract;
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
+use portcullis::domain::invocation::Invocation;
 use portcullis::domain::progress::Progress;
-use portcullis::domain::suite::Entry;
 use portcullis::ports::{ClusterAccess, ContainerState, Execution, Observation, SuiteExecutor};
 
 use super::values;
@@ -94,20 +95,21 @@ pub fn figure(text: &str) {
 
 /// An execution of a shell script on the engine's default network.
 pub fn script(image: &str, text: &str) -> Execution {
-    let mut suite = values::suite();
-    suite.entry = Entry::Command(["/bin/sh", "-c", text].map(str::to_owned).into());
     let now = now();
+    let env = BTreeMap::from([("PORTCULLIS_SKIP".to_owned(), "slow|odd".to_owned())]);
     Execution {
         attempt: AttemptId::new(now),
         run: RunId::new(now),
         cluster: ClusterId::new(now),
         name: "script".parse().unwrap(),
         image: image.to_owned(),
-        suite,
-        skips: vec!["slow|odd".to_owned()],
+        invocation: Invocation {
+            command: ["/bin/sh", "-c", text].map(str::to_owned).into(),
+            env: contract::variables(env),
+        },
+        limits: values::suite().limits,
         access: ClusterAccess { kubeconfig: "the kubeconfig\n".to_owned(), network: None },
         workspace: None,
-        env: BTreeMap::new(),
     }
 }
 

@@ -46,6 +46,10 @@ struct NoEngine;
 
 #[async_trait]
 impl ClusterProvider for NoEngine {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
     async fn check(&self) -> Result<(), ProviderError> {
         let source = anyhow::anyhow!("connect to /run/secret/path.sock: refused");
         Err(ProviderError::Unreachable { engine: "Docker", source })

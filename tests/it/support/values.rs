@@ -1,15 +1,14 @@
 //! Plain values to start from; a test changes what it is about.
 
-use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
-use portcullis::domain::attempt::{Attempt, AttemptState};
+use portcullis::domain::attempt::{Attempt, AttemptState, Part};
 use portcullis::domain::cluster::{Cluster, ClusterPlan, ClusterState};
 use portcullis::domain::gate::{Checkout, Gate, SetupStep};
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{Coverage, Run, RunState, Trigger};
 use portcullis::domain::status::{CommitStatus, Report, StatusState};
-use portcullis::domain::suite::{Entry, FlakyPolicy, Limits, Suite, Timeouts};
+use portcullis::domain::suite::{Limits, Suite, Timeouts};
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()
@@ -17,15 +16,9 @@ pub fn at(second: i64) -> Timestamp {
 
 pub fn suite() -> Suite {
     Suite {
-        image: "example/suite:1".into(),
-        entry: Entry::Command(vec![]),
-        env: IndexMap::new(),
         limits: Limits { memory_bytes: 1 << 28, cpu_millis: 1000, pids: 100, disk_bytes: 1 << 28, log_bytes: 1 << 20 },
-        timeouts: Timeouts { suite_s: 600, no_output_s: 300, stop_grace_s: 10 },
-        min_specs: 1,
-        required: true,
-        flaky: FlakyPolicy::Pass,
-        flake_attempts: 1,
+        timeouts: Timeouts { suite_s: 600, no_output_s: 300, start_up_s: 300, stop_grace_s: 10 },
+        ..Suite::plain("example/suite:1")
     }
 }
 
@@ -96,6 +89,8 @@ pub fn attempt(run: &Run, cluster: &Cluster, suite: &str, number: u32) -> Attemp
         cluster: cluster.id,
         suite: suite.parse().unwrap(),
         number,
+        part: Part::Phase(0),
+        skips: vec![],
         state: AttemptState::Waiting,
         generation: 0,
         progress: Progress::default(),
