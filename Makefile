@@ -3,8 +3,9 @@
 
 SCENARIO ?= healthy
 TIER ?=
+SECONDS ?= 60
 
-.PHONY: help demo test bench lint images
+.PHONY: help demo test bench fuzz lint images
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +18,10 @@ test: ## every test; TIER="unit node" runs only these tiers
 
 bench: ## the figures of the service on this machine, as a table and as JSON
 	@deploy/build/bench
+
+fuzz: ## whatever reads what suites wrote, fed with rubbish; SECONDS=600 for each target, 60 without
+	@deploy/build/need rust
+	@fuzz/run.sh $(SECONDS)
 
 lint: ## formatting, clippy, shell and Go checks
 	@deploy/build/lint

@@ -108,6 +108,16 @@ impl Fold {
         Self { settled: CaseOutcome::Skipped, current: status.alone(), lane }
     }
 
+    /// The outcome and lane of a fold that has seen a single try, or tries that leave nothing more to know.
+    pub fn single(self) -> Option<(CaseOutcome, u32)> {
+        (self.settled == CaseOutcome::Skipped).then_some((self.current, self.lane))
+    }
+
+    /// The fold that [`Self::single`] took apart.
+    pub fn single_of(outcome: CaseOutcome, lane: u32) -> Self {
+        Self { settled: CaseOutcome::Skipped, current: outcome, lane }
+    }
+
     /// Takes the next try in.
     pub fn add(&mut self, status: TryStatus, lane: u32) {
         if lane == self.lane {

@@ -88,6 +88,18 @@ impl<R: Read> Bounded<R> {
         Self { inner, lexer, buffer: vec![0; capacity], at: 0, checked: 0, end: 0, drop: 0, inject: b"" }
     }
 
+    /// What comes next, where nothing that was looked at is left and no element is half read; as much of it as is in the buffer.
+    pub(super) fn ahead(&self) -> Option<&[u8]> {
+        let is_settled = self.at == self.checked && self.drop == 0 && self.inject.is_empty() && self.lexer.is_between();
+        is_settled.then(|| &self.buffer[self.checked..self.end])
+    }
+
+    /// Leaves out so much of what is ahead: whole elements.
+    pub(super) fn skip(&mut self, length: usize) {
+        self.checked = (self.checked + length).min(self.end);
+        self.at = self.checked;
+    }
+
     /// Looks at what is in the buffer, up to the first bytes that must go; reads more when all was handed out.
     /// False at the end of input.
     fn look(&mut self) -> io::Result<bool> {
@@ -102,7 +114,13 @@ impl<R: Read> Bounded<R> {
         }
         while self.checked < self.end {
             match self.lexer.step(&self.buffer[self.checked..self.end])? {
-                Step::Pass(length) => self.checked += length,
+                Step::Pass(length) => {
+                    self.checked += length;
+                    // Not beyond a tag: what follows may be taken by `skip`.
+                    if self.lexer.is_between() {
+                        break;
+                    }
+                }
                 Step::Drop(length) => {
                     self.drop = length;
                     break;
@@ -119,6 +137,11 @@ impl<R: Read> Bounded<R> {
 }
 
 impl Lexer {
+    /// Right behind a tag or section.
+    fn is_between(&self) -> bool {
+        self.place == Place::Text && self.run == 0
+    }
+
     fn step(&mut self, bytes: &[u8]) -> io::Result<Step> {
         match self.place {
             Place::Text => Ok(self.text(bytes)),
@@ -181,7 +204,7 @@ impl Lexer {
     }
 
     fn tag(&mut self, bytes: &[u8]) -> io::Result<Step> {
-        let until = bytes.iter().position(|&b| matches!(b, b'>' | b'"' | b'\''));
+        let until = memchr::memchr3(b'>', b'"', b'\'', bytes);
         let length = until.map_or(bytes.len(), |at| at + 1);
         self.tag += length;
         if self.tag > TAG {

@@ -1,11 +1,11 @@
 //! Gathers what readers see into one `Report`: folds tries of a case, keeps rows for what people ask about, counts the rest.
 //! Memory is limited here and in `rows`; must not know a file format.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use super::index::{Index, Slot};
 use super::rows::{Rows, shown};
 use crate::domain::case::{Fold, TryStatus};
 use crate::domain::report::{Counts, Report, SuiteEnd, SuiteEvent, Weight};
@@ -44,47 +44,24 @@ pub(super) struct Seen<'a> {
 /// Where the result is put together.
 pub(super) struct Collector {
     report: Report,
-    index: HashMap<u64, Slot, BuildHasherDefault<Hashed>>,
+    index: Index,
     hasher: RandomState,
     rows: Rows,
+    is_full: bool,
     lanes: u32,
     took: Duration,
     /// Suites (name, seed) that a complete Ginkgo JSON report has told about already: their JUnit says less.
     told: HashSet<(String, String)>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Slot {
-    Row(u32),
-    /// Only counted so far; with where it was last seen.
-    Light(Fold, u32),
-}
-
-/// Keys of the index are keyed hashes already; hashing them again would only cost time.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
 impl Collector {
     pub(super) fn new() -> Self {
         Self {
             report: Report::default(),
-            index: HashMap::default(),
+            index: Index::default(),
             hasher: RandomState::new(),
             rows: Rows::default(),
+            is_full: false,
             lanes: 0,
             took: Duration::ZERO,
             told: HashSet::new(),
@@ -103,27 +80,21 @@ impl Collector {
             return;
         };
         let hash = self.identity(who);
-        let full = self.index.len() >= CASES;
-        match self.index.entry(hash) {
-            Entry::Vacant(_) if full => self.too_many(),
-            Entry::Vacant(free) => {
+        let fold = match self.index.get(hash) {
+            Some(Slot::Row(row)) => return self.rows.extend(row, who, lane, tries),
+            None if self.index.len() >= CASES => return self.too_many(),
+            None => {
                 let mut fold = Fold::of(first.status, lane);
                 tries[1..].iter().for_each(|seen| fold.add(seen.status, lane));
-                let row = self.rows.keep(who, lane, tries, fold, noteworthy);
-                free.insert(row.map_or(Slot::Light(fold, who.listed_once_in), Slot::Row));
+                fold
             }
-            Entry::Occupied(mut taken) => match taken.get_mut() {
-                Slot::Row(row) => self.rows.extend(*row, who, lane, tries),
-                Slot::Light(fold, seen_in) => {
-                    tries.iter().for_each(|seen| fold.add(seen.status, lane));
-                    *seen_in = who.listed_once_in;
-                    let row = self.rows.keep(who, lane, tries, *fold, noteworthy);
-                    if let Some(row) = row {
-                        *taken.get_mut() = Slot::Row(row);
-                    }
-                }
-            },
-        }
+            Some(Slot::Light(mut fold, _)) => {
+                tries.iter().for_each(|seen| fold.add(seen.status, lane));
+                fold
+            }
+        };
+        let row = self.rows.keep(who, lane, tries, fold, noteworthy);
+        self.index.put(hash, row.map_or(Slot::Light(fold, who.listed_once_in), Slot::Row));
     }
 
     fn identity(&self, who: Sighting<'_>) -> u64 {
@@ -134,9 +105,9 @@ impl Collector {
         }
         // Bounded: a file cannot name one case so often that looking for its number costs more than reading it.
         for number in 1..SAME_NAME {
-            let seen_in = match self.index.get(&hash) {
-                Some(Slot::Row(row)) => self.rows.seen_in(*row),
-                Some(Slot::Light(_, seen_in)) => *seen_in,
+            let seen_in = match self.index.get(hash) {
+                Some(Slot::Row(row)) => self.rows.seen_in(row),
+                Some(Slot::Light(_, seen_in)) => seen_in,
                 None => break,
             };
             if seen_in != listed_once_in {
@@ -147,10 +118,10 @@ impl Collector {
         hash
     }
 
+    /// Said once: a file that goes on has millions more.
     fn too_many(&mut self) {
-        let text = format!("more than {CASES} cases: the rest was not counted");
-        if !self.report.problems.iter().any(|problem| problem.text == text) {
-            self.report.doubt(Weight::Fatal, text);
+        if !std::mem::replace(&mut self.is_full, true) {
+            self.report.doubt(Weight::Fatal, format!("more than {CASES} cases: the rest was not counted"));
         }
     }
 
@@ -223,12 +194,7 @@ impl Collector {
     pub(super) fn finish(mut self, took: Duration) -> Report {
         self.report.took = took;
         let mut unlisted = Counts::default();
-        for slot in self.index.values() {
-            match slot {
-                Slot::Light(fold, _) => unlisted.add(fold.outcome()),
-                Slot::Row(_) => {}
-            }
-        }
+        self.index.light().for_each(|outcome| unlisted.add(outcome));
         self.report.unlisted = unlisted;
         self.report.cases = self.rows.into_cases();
         self.report

@@ -10,6 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 use super::bounded::Bounded;
 use super::collect::Collector;
 use super::junit_case::{CaseFrame, Outcome};
+use super::plain_case;
 use super::suite::SuiteFrame;
 use super::suite_tag::SuiteTag;
 use super::xmltext::{Encoding, push, reference};
@@ -41,10 +42,16 @@ pub(super) fn read(source: impl BufRead, file: &File<'_>, into: &mut Collector) 
         buffer.clear();
         match xml.read_event_into(&mut buffer) {
             Ok(Event::Eof) => break reader.open.last().map(|element| element.cut_short()),
-            Ok(event) => match reader.event(&event) {
-                Ok(()) => {}
-                Err(refusal) => break Some(refusal),
-            },
+            Ok(event) => {
+                // Right behind a tag the XML reader waits for text: elements can be taken from under it.
+                let behind_tag = matches!(event, Event::Start(_) | Event::End(_) | Event::Empty(_));
+                if let Err(refusal) = reader.event(&event) {
+                    break Some(refusal);
+                }
+                if behind_tag {
+                    reader.plain_cases(xml.get_mut());
+                }
+            }
             Err(error) => break Some(format!("broken at byte {}: {error}", xml.error_position())),
         }
     };
@@ -123,6 +130,17 @@ impl JUnit<'_> {
             }
             Event::DocType(text) if text.contains(&b'[') => Err("refused: it declares entities of its own".to_owned()),
             Event::DocType(_) | Event::Comment(_) | Event::PI(_) | Event::Eof => Ok(()),
+        }
+    }
+
+    /// Reads plain cases as long as one follows the other.
+    fn plain_cases<R: std::io::Read>(&mut self, bytes: &mut Bounded<R>) {
+        while self.open.last() == Some(&Element::Suite)
+            && let Some(ahead) = bytes.ahead()
+            && let Some(length) = plain_case::read(ahead, self.encoding, &mut self.case)
+        {
+            bytes.skip(length);
+            self.close_case();
         }
     }
 

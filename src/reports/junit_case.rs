@@ -74,18 +74,28 @@ impl CaseFrame {
     pub(super) fn open(&mut self, tag: &BytesStart<'_>, encoding: Encoding) {
         self.clear();
         for attribute in tag.html_attributes().with_checks(false).flatten() {
-            let into = match attribute.key.local_name().as_ref() {
-                b"name" => &mut self.name,
-                b"classname" | b"class" => &mut self.class,
-                b"file" => &mut self.source,
-                b"status" => &mut self.status,
-                b"result" => &mut self.result,
-                b"time" => &mut self.time,
-                _ => continue,
-            };
-            into.clear();
-            encoding.unescape(&attribute.value, into);
+            self.attribute(attribute.key.local_name().as_ref(), &attribute.value, encoding);
         }
+        self.attributes_end();
+    }
+
+    /// Takes one attribute of the case.
+    pub(super) fn attribute(&mut self, key: &[u8], value: &[u8], encoding: Encoding) {
+        let into = match key {
+            b"name" => &mut self.name,
+            b"classname" | b"class" => &mut self.class,
+            b"file" => &mut self.source,
+            b"status" => &mut self.status,
+            b"result" => &mut self.result,
+            b"time" => &mut self.time,
+            _ => return,
+        };
+        into.clear();
+        encoding.unescape(value, into);
+    }
+
+    /// All attributes were taken.
+    pub(super) fn attributes_end(&mut self) {
         self.took = seconds(&self.time);
     }
 
@@ -102,10 +112,6 @@ impl CaseFrame {
 
     /// An outcome element opens. Its `message` and `type` come before its text.
     pub(super) fn outcome(&mut self, outcome: Outcome, tag: &BytesStart<'_>, encoding: Encoding) {
-        self.overflow = self.outcomes.len() >= OUTCOMES;
-        if self.overflow {
-            return;
-        }
         let (mut message, mut kind) = (String::new(), String::new());
         for attribute in tag.html_attributes().with_checks(false).flatten() {
             match attribute.key.local_name().as_ref() {
@@ -113,6 +119,15 @@ impl CaseFrame {
                 b"type" => encoding.unescape(&attribute.value, &mut kind),
                 _ => {}
             }
+        }
+        self.begin_outcome(outcome, message, kind);
+    }
+
+    /// An outcome begins with this message, or type where it has none.
+    pub(super) fn begin_outcome(&mut self, outcome: Outcome, mut message: String, kind: String) {
+        self.overflow = self.outcomes.len() >= OUTCOMES;
+        if self.overflow {
+            return;
         }
         if message.is_empty() && outcome != Outcome::Skipped && kind.contains('.') {
             message = kind;

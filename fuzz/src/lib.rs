@@ -1,0 +1,48 @@
+//! The readers and what they need of the domain, straight from the product's sources. Whatever else the product depends on stays out,
+//! so that building with coverage takes a minute.
+
+#[path = "../../src/reports/mod.rs"]
+pub mod reports;
+
+pub mod domain {
+    #[path = "../../../src/domain/attempt.rs"]
+    pub mod attempt;
+    #[path = "../../../src/domain/case.rs"]
+    pub mod case;
+    #[path = "../../../src/domain/cause.rs"]
+    pub mod cause;
+    #[path = "../../../src/domain/flake.rs"]
+    pub mod flake;
+    #[path = "../../../src/domain/ids.rs"]
+    pub mod ids;
+    #[path = "../../../src/domain/names.rs"]
+    pub mod names;
+    #[path = "../../../src/domain/progress.rs"]
+    pub mod progress;
+    #[path = "../../../src/domain/report.rs"]
+    pub mod report;
+    #[path = "../../../src/domain/status.rs"]
+    pub mod status;
+    #[path = "../../../src/domain/suite.rs"]
+    pub mod suite;
+    #[path = "../../../src/domain/text.rs"]
+    pub mod text;
+    #[path = "../../../src/domain/verdict.rs"]
+    pub mod verdict;
+}
+
+/// Reads bytes as the file of a results folder with this name. Files only: readers open paths, not bytes.
+pub fn read_file(name: &str, bytes: &[u8]) {
+    let folder = std::path::Path::new("/dev/shm").join(format!("portcullis-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("memory can be written to");
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("memory can be written to");
+    for paths in [vec![path.clone()], vec![folder]] {
+        let report = reports::read_paths(&paths, &reports::Limits::default());
+        let counts = report.counts();
+        assert_eq!(counts.total, counts.passed + counts.failed + counts.errored + counts.skipped + counts.flaky);
+        let mut merged = Vec::new();
+        reports::write_merged(&report, "fuzz", &mut merged).expect("memory takes it");
+    }
+    std::fs::remove_file(path).expect("it was written just now");
+}
