@@ -43,12 +43,13 @@ impl App {
         let instance = store.instance(&Uuid::now_v7().simple().to_string()[20..]).await?;
         let clock = Arc::new(SystemClock);
         let docker = Arc::new(Docker::new(docker_settings(&config.docker, instance)));
-        let github = Github::new(github_settings(&config.github), clock.clone())?;
+        let github = Arc::new(Github::new(github_settings(&config.github), clock.clone())?);
         let settings = Settings {
             links: Links {
                 context_prefix: config.github.context_prefix.clone(),
                 public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             },
+            overrides: config.repositories.clone(),
             capacity: config.capacity.clusters as usize,
             runs_per_repo: config.capacity.runs_per_repo as usize,
             lease: config.limits.lease,
@@ -59,7 +60,8 @@ impl App {
         let context = reconcile::Context {
             store,
             ports: Ports {
-                forge: Arc::new(github),
+                forge: github.clone(),
+                conversation: github,
                 provider: docker.clone(),
                 kubernetes: Arc::new(KubeApi::default()),
                 executor: docker.clone(),
@@ -134,6 +136,16 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         Ok(())
     };
     tokio::try_join!(app.run(listener, stop.clone()), told).map(drop)
+}
+
+/// What a command needs to reach clusters beside a running service: it changes nothing and owns nothing.
+///
+/// # Errors
+/// The store does not open.
+pub async fn reach(config: &ServerConfig) -> anyhow::Result<(Store, Arc<Docker>)> {
+    let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
+    let instance = store.instance(&Uuid::now_v7().simple().to_string()[20..]).await?;
+    Ok((store, Arc::new(Docker::new(docker_settings(&config.docker, instance)))))
 }
 
 /// Two processes on one data directory would both act on every row.

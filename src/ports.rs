@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use crate::domain::cluster::ClusterPlan;
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
 use crate::domain::invocation::Invocation;
+use crate::domain::message::Reaction;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::progress::Progress;
+use crate::domain::rules::Team;
 use crate::domain::status::{Allowance, CommitStatus};
 use crate::domain::suite::Limits;
 
@@ -20,6 +22,7 @@ use crate::domain::suite::Limits;
 #[derive(Clone)]
 pub struct Ports {
     pub forge: Arc<dyn Forge>,
+    pub conversation: Arc<dyn Conversation>,
     pub provider: Arc<dyn ClusterProvider>,
     pub kubernetes: Arc<dyn Kubernetes>,
     pub executor: Arc<dyn SuiteExecutor>,
@@ -46,11 +49,42 @@ pub trait Forge: Send + Sync {
     /// Writes the commit's files as a gzipped tar to `into`, replacing it only when complete. Refuses more than `max_bytes`.
     async fn archive(&self, repo: &RepoName, sha: &Sha, into: &Path, max_bytes: u64) -> Result<(), ForgeError>;
 
+    /// The commit a branch points at; `None` where there is no such branch (any more).
+    async fn tip(&self, repo: &RepoName, branch: &str) -> Result<Option<Sha>, ForgeError>;
+
+    /// Paths of the files a pull request touches; `None` where there are more than GitHub lists.
+    async fn changed_files(&self, repo: &RepoName, pr: u64) -> Result<Option<Vec<String>>, ForgeError>;
+
+    /// The id of the tree that a commit holds: equal trees are equal files.
+    async fn tree(&self, repo: &RepoName, sha: &Sha) -> Result<Sha, ForgeError>;
+
+    /// Numbers of the open pull requests that go into a branch, newest first, at most a hundred.
+    async fn open_pulls(&self, repo: &RepoName, base: &str) -> Result<Vec<u64>, ForgeError>;
+
+    /// Whether somebody belongs to a team. Asked as whoever may speak for the repository.
+    async fn is_member(&self, repo: &RepoName, team: &Team, login: &str) -> Result<bool, ForgeError>;
+
     /// Posts a commit status. Posting the same twice adds a line to GitHub's history and changes nothing else.
     async fn set_status(&self, status: &CommitStatus) -> Result<(), ForgeError>;
 
     /// What GitHub still allows whoever we speak as in the repository, as far as it has told. Asks nobody.
     fn allowance(&self, repo: &RepoName) -> Option<Allowance>;
+}
+
+/// Talk on pull requests. Whatever is done twice is done once, except a comment.
+#[async_trait]
+pub trait Conversation: Send + Sync {
+    /// Writes a comment.
+    async fn comment(&self, repo: &RepoName, pr: u64, body: &str) -> Result<(), ForgeError>;
+
+    /// Whether a comment that holds this text was written since then.
+    async fn has_comment(&self, repo: &RepoName, pr: u64, text: &str, since: Timestamp) -> Result<bool, ForgeError>;
+
+    /// Reacts to a comment.
+    async fn react(&self, repo: &RepoName, comment: u64, reaction: Reaction) -> Result<(), ForgeError>;
+
+    /// Takes a label off. One that is not there is success.
+    async fn unlabel(&self, repo: &RepoName, pr: u64, label: &str) -> Result<(), ForgeError>;
 }
 
 /// A pull request as far as the gate cares.

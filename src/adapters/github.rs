@@ -4,6 +4,8 @@
 mod answers;
 mod api;
 mod base;
+mod changes;
+mod conversation;
 mod credentials;
 mod download;
 mod failure;
@@ -20,6 +22,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::names::{RepoName, Sha};
+use crate::domain::rules::Team;
 use crate::domain::status::{Allowance, CommitStatus};
 use crate::ports::{Clock, Forge, ForgeError, Permission, PullRequest};
 use api::{Accept, Api, Call};
@@ -106,20 +109,6 @@ impl Github {
     }
 }
 
-impl Github {
-    /// The commit a branch points at; `None` where there is no such branch (any more).
-    async fn tip(&self, repo: &RepoName, branch: &str) -> Result<Option<Sha>, ForgeError> {
-        let Some(encoded) = base::file_path(branch) else { return Ok(None) };
-        let what = format!("the branch {branch} of {repo}");
-        let call = Call::get(CallKind::Branch, what, format!("/repos/{repo}/git/ref/heads/{encoded}"));
-        match self.api.call(repo, &call).await {
-            Ok(answer) => answer.json::<answers::Reference>().map(|reference| Some(reference.into())),
-            Err(ForgeError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
 #[async_trait]
 impl Forge for Github {
     async fn pull_request(&self, repo: &RepoName, number: u64) -> Result<PullRequest, ForgeError> {
@@ -162,6 +151,39 @@ impl Forge for Github {
         let what = format!("the archive of {repo} at {}", sha.short());
         let call = Call::get(CallKind::Archive, what, format!("/repos/{repo}/tarball/{sha}"));
         self.api.download(repo, &call, into, max_bytes).await
+    }
+
+    async fn tip(&self, repo: &RepoName, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        let Some(encoded) = base::file_path(branch) else { return Ok(None) };
+        let what = format!("the branch {branch} of {repo}");
+        let call = Call::get(CallKind::Branch, what, format!("/repos/{repo}/git/ref/heads/{encoded}"));
+        match self.api.call(repo, &call).await {
+            Ok(answer) => answer.json::<answers::Reference>().map(|reference| Some(reference.into())),
+            Err(ForgeError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn changed_files(&self, repo: &RepoName, pr: u64) -> Result<Option<Vec<String>>, ForgeError> {
+        changes::files(&self.api, repo, pr).await
+    }
+
+    async fn tree(&self, repo: &RepoName, sha: &Sha) -> Result<Sha, ForgeError> {
+        changes::tree(&self.api, repo, sha).await
+    }
+
+    async fn open_pulls(&self, repo: &RepoName, base: &str) -> Result<Vec<u64>, ForgeError> {
+        changes::open_pulls(&self.api, repo, base).await
+    }
+
+    async fn is_member(&self, repo: &RepoName, team: &Team, login: &str) -> Result<bool, ForgeError> {
+        let path = format!("/orgs/{}/teams/{}/memberships/{}", segment(&team.org), segment(&team.slug), segment(login));
+        let what = format!("{login}'s place in the team {}/{}", team.org, team.slug);
+        match self.api.call(repo, &Call::get(CallKind::Team, what, path)).await {
+            Ok(answer) => answer.json::<answers::Membership>().map(|membership| membership.is_active()),
+            Err(ForgeError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn set_status(&self, status: &CommitStatus) -> Result<(), ForgeError> {

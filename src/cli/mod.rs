@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit status out. Each command's work is its own file's, or the service's.
 
 mod check;
+mod clusters;
 mod log;
 mod out;
 mod report;
@@ -34,6 +35,8 @@ enum Command {
     Schema(schema::Args),
     /// List the built-in suites.
     Suites(suites::Args),
+    /// List the clusters that exist, or print a cluster's kubeconfig.
+    Clusters(clusters::Args),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -57,6 +60,7 @@ impl Cli {
             Command::Report(args) => report(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Suites(args) => suites::run(&args),
+            Command::Clusters(args) => clusters::run(&args),
             Command::Completions { shell } => completions(shell),
         }
     }

@@ -4,6 +4,8 @@
 mod payload;
 mod read;
 
+use jiff::Timestamp;
+
 use super::names::{RepoName, Sha};
 
 /// What a webhook says, as far as the gate cares.
@@ -41,6 +43,8 @@ pub struct PullRequestEvent {
     pub sender: String,
     pub sender_is_bot: bool,
     pub labels: Vec<String>,
+    /// When the pull request was changed, by GitHub's clock.
+    pub at: Option<Timestamp>,
 }
 
 /// What happened to a pull request.
@@ -73,6 +77,8 @@ pub struct CommentEvent {
     pub author: String,
     /// Markdown.
     pub body: String,
+    /// When it was written, by GitHub's clock.
+    pub at: Option<Timestamp>,
 }
 
 /// A branch and the commit it points at now.
@@ -90,6 +96,8 @@ pub struct MergeGroupEvent {
     pub action: MergeGroupAction,
     pub repo: RepoName,
     pub head: Sha,
+    /// The queue's branch, which names the pull request.
+    pub head_ref: String,
     pub base: Sha,
     /// The branch the group is to be merged into.
     pub base_ref: String,
@@ -116,6 +124,8 @@ pub struct CheckEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationEvent {
     pub installation: u64,
+    /// Whose repositories it is about.
+    pub account: String,
     pub change: InstallationChange,
 }
 

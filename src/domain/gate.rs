@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::{ClusterPlan, Stage};
 use super::names::SuiteName;
+use super::rules::Rules;
 use super::skip::SkipEntry;
 use super::status::Report;
 use super::suite::Suite;
@@ -17,6 +18,7 @@ pub const GATE_PATH: &str = ".github/portcullis.yaml";
 pub struct Gate {
     /// The label that starts a run.
     pub label: String,
+    pub rules: Rules,
     pub checkout: Checkout,
     pub cluster: ClusterPlan,
     pub setup: Vec<SetupStep>,
@@ -39,6 +41,7 @@ impl Gate {
     pub fn empty() -> Self {
         Self {
             label: String::new(),
+            rules: Rules::default(),
             checkout: Checkout::Head,
             cluster: ClusterPlan { image: None, nodes: 1, server_args: vec![], ready_timeout_s: 0 },
             setup: vec![],

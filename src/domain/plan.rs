@@ -106,6 +106,11 @@ impl RunView {
         }
     }
 
+    /// Whether every suite has come to its end, as some do before anything is started.
+    fn is_concluded(&self) -> bool {
+        self.run.gate.suites.keys().all(|suite| self.conclusions.contains_key(suite))
+    }
+
     fn live_attempt(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.state != AttemptState::Done)
     }
@@ -117,6 +122,7 @@ pub fn next_step(view: &RunView, now: Timestamp) -> Step {
         RunState::Finished => Step::Wait,
         RunState::Queued => match view.run.cancel {
             Some(reason) => cancelled(reason),
+            None if view.is_concluded() => all_concluded(view),
             None => Step::Admit,
         },
         RunState::Active => match (view.run.cancel, view.live_attempt()) {
@@ -137,7 +143,9 @@ fn tend(view: &RunView, attempt: &Attempt, now: Timestamp) -> Step {
         attempt.started_at.is_some_and(|start| elapsed_s(start, now) > limit_s)
     };
     let unstarted = || elapsed_s(attempt.created_at, now) > limits.map_or(0, |limits| limits.start_up_s);
+    let is_unwanted = view.conclusions.contains_key(&attempt.suite);
     match attempt.state {
+        AttemptState::Waiting | AttemptState::Running if is_unwanted => stop(attempt, StopReason::Cancelled),
         AttemptState::Waiting | AttemptState::Running if !on_current => stop(attempt, StopReason::ClusterLost),
         AttemptState::Waiting if unstarted() => stop(attempt, StopReason::StartUp),
         AttemptState::Running if overdue() => stop(attempt, StopReason::TimedOut),

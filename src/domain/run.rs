@@ -61,6 +61,19 @@ pub enum Trigger {
     Base,
 }
 
+impl Trigger {
+    /// Which runs go first when there is no room for all: what blocks a merge, then what somebody has pushed or let in, then what
+    /// is tried again, then what a moved base asks for.
+    pub fn rank(self) -> u8 {
+        match self {
+            Trigger::MergeGroup => 0,
+            Trigger::Label | Trigger::Push => 1,
+            Trigger::Comment | Trigger::Recheck => 2,
+            Trigger::Base => 3,
+        }
+    }
+}
+
 /// How much of its policy a run covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
@@ -100,8 +113,10 @@ pub enum CancelReason {
     Drafted,
     /// A comment asked for it.
     Commanded,
-    /// The base changed, and a newer run tests the commit on it.
+    /// The base changed underneath it.
     Rebased,
+    /// A newer run of the same commit covers it.
+    Replaced,
     Superseded,
     /// The merge group is gone.
     Dequeued,
@@ -117,7 +132,8 @@ impl CancelReason {
             CancelReason::Unlabelled => "cancelled: the label was taken off",
             CancelReason::Drafted => "cancelled: the pull request became a draft",
             CancelReason::Commanded => "cancelled: a comment asked for it",
-            CancelReason::Rebased => "cancelled: a newer run tests it on the new base",
+            CancelReason::Rebased => "cancelled: the base changed",
+            CancelReason::Replaced => "cancelled: a newer run of this commit replaced this one",
             CancelReason::Dequeued => "cancelled: the merge group is gone",
             CancelReason::Uninstalled => "cancelled: the repository is out of reach",
             CancelReason::Superseded => "cancelled: a newer commit replaced this one",

@@ -25,6 +25,8 @@ pub struct Suite {
     pub min_nodes: u8,
     /// A failing required suite blocks a merge; others report and do not.
     pub required: bool,
+    /// Which changed files make it needed.
+    pub paths: Paths,
     /// What a spec that failed and then passed means.
     pub flaky: FlakyPolicy,
     /// How often one spec may be tried within one execution, 1 to 10.
@@ -60,6 +62,7 @@ impl Suite {
             min_specs: 1,
             min_nodes: 1,
             required: true,
+            paths: Paths::default(),
             flaky: FlakyPolicy::Pass,
             flake_attempts: 1,
             rerun: Rerun { rounds: 0, max_specs: 20, max_percent: 5, with: RerunWith::Whole },
@@ -111,6 +114,41 @@ impl Suite {
         ginkgo.procs = phase.procs.unwrap_or(ginkgo.procs);
         Some(ginkgo)
     }
+}
+
+/// Globs over changed files. Without any, every change needs the suite.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paths {
+    /// Only a change that touches one of these needs the suite; empty for any.
+    pub only: Vec<String>,
+    /// A change that touches nothing but these does not.
+    pub ignore: Vec<String>,
+}
+
+impl Paths {
+    /// Whether these changed files make the suite needed. A glob that does not compile rules nothing out.
+    pub fn need(&self, files: &[String]) -> bool {
+        let (Some(only), Some(ignore)) = (globs(&self.only), globs(&self.ignore)) else { return true };
+        files.iter().any(|file| (self.only.is_empty() || only.is_match(file)) && !ignore.is_match(file))
+    }
+
+    /// Whether there is anything to compare with.
+    pub fn is_empty(&self) -> bool {
+        self.only.is_empty() && self.ignore.is_empty()
+    }
+}
+
+/// `*` stays within a folder, `**` crosses folders.
+pub fn glob(text: &str) -> Result<globset::Glob, globset::Error> {
+    globset::GlobBuilder::new(text).literal_separator(true).build()
+}
+
+fn globs(texts: &[String]) -> Option<globset::GlobSet> {
+    let mut set = globset::GlobSetBuilder::new();
+    for text in texts {
+        set.add(glob(text).ok()?);
+    }
+    set.build().ok()
 }
 
 /// How a suite's tests are started.
@@ -240,6 +278,33 @@ pub enum FlakyPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn paths(only: &[&str], ignore: &[&str]) -> Paths {
+        let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect();
+        Paths { only: owned(only), ignore: owned(ignore) }
+    }
+
+    fn need(paths: &Paths, files: &[&str]) -> bool {
+        paths.need(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn globs_say_which_changes_need_a_suite() {
+        let deploys = paths(&["deploy/**", "*.yaml"], &["**/*.md"]);
+        for (files, expected) in [
+            (&["deploy/a/b.yaml"][..], true),
+            (&["top.yaml"], true),
+            (&["below/top.yaml"], false),
+            (&["deploy/README.md"], false),
+            (&["deploy/README.md", "deploy/x"], true),
+            (&["src/main.rs"], false),
+        ] {
+            assert_eq!(need(&deploys, files), expected, "{files:?}");
+        }
+        assert!(need(&paths(&[], &["docs/**"]), &["docs/a", "src/b"]));
+        assert!(!need(&paths(&[], &["docs/**"]), &["docs/a", "docs/b/c"]));
+        assert!(need(&paths(&[], &[]), &["anything"]));
+    }
 
     #[test]
     fn only_a_few_failures_are_worth_another_look() {

@@ -1,11 +1,19 @@
 //! Text for people: what a commit status says, and the links it carries. No other place writes it.
 
+mod replies;
+
+pub use replies::{
+    already_running, broken_policy, budget_spent, head_moved, holds, is_required, only_admins, only_writers, reply,
+    suite_line, suite_table, too_soon, will_hold,
+};
+
 use super::attempt::{Attempt, AttemptState};
 use super::cluster::{ClusterState, SetupState, Stage};
+use super::effect::Waiver;
 use super::names::{RepoName, Sha, SuiteName};
 use super::plan::RunView;
 use super::run::{Conclusion, Run, RunState};
-use super::status::{CommitStatus, MAX_DESCRIPTION, StatusState};
+use super::status::{CommitStatus, MAX_DESCRIPTION, Report, StatusState};
 use super::text::cut;
 use super::verdict::Verdict;
 
@@ -22,6 +30,11 @@ impl Links {
     /// The context of a suite's status.
     pub fn context(&self, suite: &str) -> String {
         format!("{}/{suite}", self.context_prefix)
+    }
+
+    /// A pull request's runs.
+    pub fn pull(&self, repo: &RepoName, pr: u64) -> String {
+        format!("{}/runs?repo={repo}&pr={pr}", self.public_url)
     }
 
     /// A run's page.
@@ -53,6 +66,64 @@ pub fn all(run: &Run, verdict: Verdict, description: &str, links: &Links) -> Vec
 /// The status of the gate policy itself.
 pub fn policy(run: &Run, verdict: Verdict, description: &str, links: &Links) -> CommitStatus {
     status(run, POLICY_CONTEXT, state(verdict), description, links)
+}
+
+/// What a suite says that no changed file needs.
+pub const NOT_NEEDED: &str = "not needed, no matching files";
+
+/// The label is missing.
+pub fn label_wanted(label: &str) -> String {
+    format!("waiting for the {label} label")
+}
+
+/// The label was meant for another commit.
+pub fn label_on(label: &str, sha: &Sha) -> String {
+    format!("waiting for {label} on {}", sha.short())
+}
+
+/// A draft waits for the label of its own.
+pub fn label_on_a_draft(label: &str) -> String {
+    format!("waiting: a draft is tested when it gets the {label} label as a draft")
+}
+
+/// Somebody put the label on who may not.
+pub fn label_from_a_writer(label: &str) -> String {
+    format!("waiting for the {label} label from somebody who may write here")
+}
+
+/// What every suite of a pull request without a run waits for.
+pub fn waiting<'a>(
+    repo: &RepoName,
+    pr: u64,
+    sha: &Sha,
+    suites: impl Iterator<Item = &'a SuiteName>,
+    text: &str,
+    report: Report,
+    links: &Links,
+) -> Vec<CommitStatus> {
+    let one = |suite: &SuiteName| CommitStatus {
+        repo: repo.clone(),
+        sha: sha.clone(),
+        context: links.context(suite.as_str()),
+        state: StatusState::Pending,
+        description: cut(text, MAX_DESCRIPTION),
+        target_url: links.pull(repo, pr),
+        report,
+    };
+    suites.map(one).collect()
+}
+
+/// What a suite says that somebody has waived.
+pub fn waived(waiver: &Waiver, pr: u64, report: Report, links: &Links) -> CommitStatus {
+    CommitStatus {
+        repo: waiver.repo.clone(),
+        sha: waiver.sha.clone(),
+        context: links.context(waiver.suite.as_str()),
+        state: StatusState::Success,
+        description: cut(&waiver.text(), MAX_DESCRIPTION),
+        target_url: links.pull(&waiver.repo, pr),
+        report,
+    }
 }
 
 fn status(run: &Run, suite: &str, state: StatusState, description: &str, links: &Links) -> CommitStatus {

@@ -92,7 +92,8 @@ impl Reconciler for Admit {
             return Ok(Activity::default());
         }
         // A run that already holds a place goes before one that waits for its first.
-        wanting.sort_by_key(|(view, step)| (*step == Step::Admit, view.run.id));
+        let first = |view: &RunView| self.context.settings.overrides.goes_first(&view.run.repo);
+        wanting.sort_by_key(|(view, step)| (*step == Step::Admit, view.run.trigger.rank(), !first(view), view.run.id));
         let mut activity = Activity::default().again(SignedDuration::from_secs(5));
         if let Err(error) = self.context.ports.provider.check().await {
             // Statuses are public: the error's causes name what only an operator may know.

@@ -75,7 +75,10 @@ impl Reconciler for Clusters {
 /// Nobody needs it any more, or its lease is over: taken away without waiting for its turn.
 fn is_unwanted(cluster: &Cluster, now: Timestamp) -> bool {
     let ending = matches!(cluster.state, ClusterState::Destroying | ClusterState::Destroyed);
-    !ending && (cluster.released_at.is_some() || cluster.expires_at <= now)
+    !ending
+        && (cluster.released_at.is_some()
+            || cluster.held_until.is_some_and(|until| until <= now)
+            || cluster.expires_at <= now)
 }
 
 async fn step(context: &Context, cluster: &Cluster, now: Timestamp) -> anyhow::Result<Activity> {

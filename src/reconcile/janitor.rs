@@ -93,7 +93,7 @@ impl Reconciler for Janitor {
         }
         let orphans = self.context.store.release_orphans(now).await?;
         if orphans > 0 {
-            tracing::warn!(orphans, "clusters of finished runs were still held");
+            tracing::info!(orphans, "clusters of finished runs are let go");
         }
         self.sweep_clusters().await?;
         self.sweep_containers().await?;

@@ -4,6 +4,7 @@
 mod admit;
 mod clusters;
 mod conclude;
+mod converse;
 mod diagnose;
 pub mod driver;
 mod execute;
@@ -19,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::driver::Waker;
 use crate::artifacts::Artifacts;
+use crate::domain::overrides::Overrides;
 use crate::domain::wording::Links;
 use crate::ports::Ports;
 use crate::store::Store;
@@ -38,6 +40,8 @@ pub struct Context {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub links: Links,
+    /// What holds for single repositories.
+    pub overrides: Overrides,
     /// Clusters that may exist at once.
     pub capacity: usize,
     /// Runs of one repository that may be active at once.
@@ -104,6 +108,7 @@ pub fn all(context: &Context) -> Vec<Box<dyn Reconciler>> {
         Box::new(execute::Execute::new(context.clone())),
         Box::new(conclude::Conclude::new(context.clone())),
         Box::new(publish::Publish::new(context.clone())),
+        Box::new(converse::Converse::new(context.clone())),
         Box::new(janitor::Janitor::new(context.clone())),
     ]
 }

@@ -42,10 +42,11 @@ impl Store {
         }))
     }
 
-    /// Lets go of clusters whose run is over; gives how many there were. There should be none.
+    /// Lets go of clusters whose run is over and that nobody holds (any more); gives how many there were.
     pub async fn release_orphans(&self, now: Timestamp) -> Result<u64> {
         const SQL: &str = "UPDATE clusters SET released_at = $1, generation = generation + 1 WHERE released_at IS NULL \
-             AND state <> 'destroyed' AND run IN (SELECT id FROM runs WHERE state = 'finished')";
+             AND state <> 'destroyed' AND (held_until IS NULL OR held_until <= $1) \
+             AND run IN (SELECT id FROM runs WHERE state = 'finished')";
         Ok(on!(self, pool => execute!(pool, SQL, millis(now))))
     }
 

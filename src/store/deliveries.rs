@@ -30,11 +30,14 @@ pub enum Receipt {
 /// A stored delivery that waits to be acted upon.
 #[derive(Debug, Clone)]
 pub struct Delivery {
+    /// Its place in the inbox.
+    pub seq: i64,
     pub guid: String,
     pub event: String,
     pub body: Vec<u8>,
     pub received_at: Timestamp,
     pub tries: u32,
+    pub next_try_at: Timestamp,
 }
 
 impl Store {
@@ -65,20 +68,14 @@ impl Store {
         })
     }
 
-    /// Deliveries to be acted upon, oldest first.
-    pub async fn open_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
-        const SQL: &str = "SELECT guid, event, body, received_at, tries FROM deliveries \
-             WHERE processed_at IS NULL AND next_try_at <= $1 ORDER BY seq LIMIT $2";
+    /// Deliveries that nobody has acted upon, after the given place in the inbox, oldest first.
+    pub async fn open_deliveries(&self, after: i64, limit: u32) -> Result<Vec<Delivery>> {
+        const SQL: &str = "SELECT seq, guid, event, body, received_at, tries, next_try_at FROM deliveries \
+             WHERE processed_at IS NULL AND seq > $1 ORDER BY seq LIMIT $2";
         on!(self, pool => {
-            let rows = sqlx::query(SQL).bind(millis(now)).bind(i64::from(limit)).fetch_all(pool).await?;
+            let rows = sqlx::query(SQL).bind(after).bind(i64::from(limit)).fetch_all(pool).await?;
             rows.iter().map(delivery).collect()
         })
-    }
-
-    /// When the next put-off delivery is due; `None` where nothing waits.
-    pub async fn next_delivery_at(&self) -> Result<Option<Timestamp>> {
-        const SQL: &str = "SELECT MIN(next_try_at) AS at FROM deliveries WHERE processed_at IS NULL";
-        on!(self, pool => sqlx::query(SQL).fetch_one(pool).await?.time_opt("at"))
     }
 
     /// The delivery needs nothing (more) done.
@@ -173,10 +170,12 @@ fn guids(rows: &[impl Columns]) -> Result<Vec<String>> {
 
 fn delivery(row: &impl Columns) -> Result<Delivery> {
     Ok(Delivery {
+        seq: row.int("seq")?,
         guid: row.text("guid")?,
         event: row.text("event")?,
         body: row.bytes("body")?,
         received_at: row.time("received_at")?,
         tries: u32::try_from(row.int("tries")?).unwrap_or(u32::MAX),
+        next_try_at: row.time("next_try_at")?,
     })
 }

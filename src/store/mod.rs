@@ -3,13 +3,17 @@
 //! Every method is one transaction. A method never calls anything outside while a transaction is open.
 
 mod attempts;
+mod audit;
 mod clusters;
 mod deliveries;
+mod effects;
 mod flakes;
+mod messages;
 mod pages;
 mod rows;
 mod runs;
 mod statuses;
+mod triggers;
 mod views;
 
 use std::borrow::Cow;
@@ -24,12 +28,15 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use tokio::sync::Mutex;
 
 pub use attempts::Shown;
+pub use audit::AuditFilter;
 use deliveries::Lane;
 pub use deliveries::{Delivery, NewDelivery, Receipt};
+pub use effects::Created;
 pub use flakes::FlakeFilter;
+pub use messages::Unsent;
 pub use pages::{Census, NotableCase, RunFilter, RunLine, Standing, Start, StatusLine};
-pub use runs::{Created, NewRun};
 pub use statuses::{CheckRun, Taken, Told, Unpublished};
+pub use triggers::Said;
 
 const SQLITE_MIGRATIONS: &[(&str, &str)] = &[("init", include_str!("../../migrations/sqlite/0001_init.sql"))];
 const POSTGRES_MIGRATIONS: &[(&str, &str)] = &[("init", include_str!("../../migrations/postgres/0001_init.sql"))];

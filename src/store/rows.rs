@@ -25,6 +25,10 @@ pub(super) trait Columns {
         named(&self.text(name)?, what)
     }
 
+    fn parsed_opt<T: std::str::FromStr>(&self, name: &str, what: &'static str) -> Result<Option<T>> {
+        self.text_opt(name)?.map(|text| parse(&text, what)).transpose()
+    }
+
     fn one_of_opt<T: DeserializeOwned>(&self, name: &str, what: &'static str) -> Result<Option<T>> {
         self.text_opt(name)?.map(|text| named(&text, what)).transpose()
     }
@@ -102,7 +106,7 @@ fn from_json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T> {
     serde_json::from_str(text).map_err(|_| corrupt(text, what))
 }
 
-pub(super) fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T> {
+fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T> {
     text.parse().map_err(|_| corrupt(text, what))
 }
 

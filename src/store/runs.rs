@@ -2,102 +2,20 @@
 
 use jiff::Timestamp;
 
-use super::deliveries::SETTLE;
-use super::rows::{Columns, guard, millis, name_of, parse, to_json};
-use super::statuses::{desire, desire_all};
+use super::rows::{Columns, guard, millis, name_of};
+use super::statuses::desire;
 use super::{Result, Store, StoreError, execute, on, transaction};
 use crate::domain::cluster::Cluster;
 use crate::domain::ids::RunId;
-use crate::domain::names::{RepoName, Sha, SuiteName};
-use crate::domain::run::{CancelReason, Conclusion, Coverage, Run, RunState};
+use crate::domain::names::{Sha, SuiteName};
+use crate::domain::run::{Conclusion, Coverage, Run, RunState};
 use crate::domain::status::CommitStatus;
 use crate::domain::verdict::Verdict;
 
-/// A run to be created, with the statuses that announce it.
-pub struct NewRun<'a> {
-    pub run: &'a Run,
-    pub statuses: &'a [CommitStatus],
-    /// The delivery that asked for it; settled in the same transaction.
-    pub delivery: Option<&'a str>,
-    /// Runs of the same pull request that this one replaces.
-    pub supersede: bool,
-}
-
-/// What became of [`Store::create_run`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
-    Run(RunId),
-    /// A run for the same repository, pull request and head is alive.
-    Existing,
-}
-
-const INSERT: &str = "INSERT INTO runs (id, repo, pr, head, base, base_ref, tested, scope, retry_of, trigger_kind, actor, \
+pub(super) const INSERT: &str = "INSERT INTO runs (id, repo, pr, head, base, base_ref, tested, scope, retry_of, trigger_kind, actor, \
      state, gate, verdict, message, created_at, finished_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
-const CANCEL: &str = "UPDATE runs SET cancel = $1, generation = generation + 1 \
-     WHERE id = $2 AND generation = $3 AND state <> 'finished'";
-const ACTIVE_OF_PR: &str =
-    "SELECT id, generation, cancel FROM runs WHERE repo = $1 AND pr = $2 AND id <> $3 AND state <> 'finished'";
-
-/// Marks every live run of a pull request as to be cancelled; a stronger reason replaces a weaker one.
-macro_rules! cancel_live {
-    ($tx:expr, $repo:expr, $pr:expr, $except:expr, $reason:expr) => {{
-        let pr = i64::try_from($pr).unwrap_or(i64::MAX);
-        let live = sqlx::query(ACTIVE_OF_PR).bind($repo.as_str()).bind(pr).bind($except).fetch_all(&mut *$tx).await?;
-        let mut cancelled = 0;
-        for row in &live {
-            let earlier: Option<CancelReason> = row.one_of_opt("cancel", "reason to cancel")?;
-            if earlier.is_none_or(|earlier| earlier < $reason) {
-                cancelled += execute!(&mut *$tx, CANCEL, name_of(&$reason), row.text("id")?, row.int("generation")?);
-            }
-        }
-        cancelled
-    }};
-}
-
 impl Store {
-    /// Creates a run and its statuses and settles the delivery, all or nothing.
-    pub async fn create_run(&self, new: NewRun<'_>, now: Timestamp) -> Result<Created> {
-        let run = new.run;
-        let pr = run.pr.map(|pr| i64::try_from(pr).unwrap_or(i64::MAX));
-        let created = transaction!(self, tx => {
-            let inserted = execute!(
-                &mut *tx, INSERT, run.id.to_string(), run.repo.as_str(), pr, run.head.as_str(), run.base.as_str(),
-                run.base_ref.as_str(), run.tested.as_str(), scope(run), run.retry_of.map(|id| id.to_string()), name_of(&run.trigger), run.actor.as_str(), name_of(&run.state), to_json(&run.gate),
-                run.verdict.as_ref().map(name_of), run.message.as_deref(), millis(run.created_at),
-                run.finished_at.map(millis),
-            );
-            if inserted == 1 {
-                if let (true, Some(pr)) = (new.supersede, run.pr) {
-                    cancel_live!(tx, run.repo, pr, run.id.to_string(), CancelReason::Superseded);
-                }
-                desire_all!(tx, run.id, new.statuses);
-            }
-            if let Some(guid) = new.delivery {
-                let outcome = if inserted == 1 { format!("run {}", run.id) } else { "a run for it is alive".to_owned() };
-                execute!(&mut *tx, SETTLE, millis(now), outcome, guid);
-            }
-            inserted
-        });
-        Ok(if created == 1 { Created::Run(run.id) } else { Created::Existing })
-    }
-
-    /// Asks for every live run of a pull request to be cancelled and settles the delivery.
-    pub async fn cancel_runs(
-        &self,
-        repo: &RepoName,
-        pr: u64,
-        reason: CancelReason,
-        delivery: &str,
-        now: Timestamp,
-    ) -> Result<u64> {
-        Ok(transaction!(self, tx => {
-            let cancelled = cancel_live!(tx, repo, pr, "", reason);
-            execute!(&mut *tx, SETTLE, millis(now), format!("{cancelled} runs cancelled"), delivery);
-            cancelled
-        }))
-    }
-
     /// Gives a run its place within capacity and, where given, requests its cluster. `false`: somebody else moved it.
     pub async fn admit(&self, run: &Run, cluster: &Cluster, now: Timestamp) -> Result<bool> {
         const SQL: &str = "UPDATE runs SET state = 'active', admitted_at = $1, generation = generation + 1 \
@@ -151,6 +69,9 @@ impl Store {
                     conclude_one!(tx, run.id, suite, conclusion, now);
                     desire!(tx, run.id, status);
                 }
+                if let Some(seconds) = run.hold_s {
+                    execute!(&mut *tx, HOLD_OF_RUN, millis(held_until(now, seconds)), id.as_str());
+                }
                 execute!(&mut *tx, RELEASE_OF_RUN, millis(now), id.as_str());
             }
             moved == 1
@@ -174,7 +95,16 @@ impl Store {
 }
 
 const RELEASE_OF_RUN: &str = "UPDATE clusters SET released_at = $1, generation = generation + 1 \
-     WHERE run = $2 AND released_at IS NULL AND state <> 'destroyed'";
+     WHERE run = $2 AND released_at IS NULL AND held_until IS NULL AND state <> 'destroyed'";
+/// Only a cluster that works is worth keeping.
+const HOLD_OF_RUN: &str = "UPDATE clusters SET held_until = $1, generation = generation + 1, \
+     expires_at = CASE WHEN expires_at < $1 THEN $1 ELSE expires_at END \
+     WHERE run = $2 AND released_at IS NULL AND state = 'ready'";
+
+fn held_until(now: Timestamp, seconds: u64) -> Timestamp {
+    let time = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    now.saturating_add(time).unwrap_or(now)
+}
 
 /// One conclusion; 0 where the suite has one already.
 macro_rules! conclude_one {
@@ -191,10 +121,11 @@ macro_rules! conclude_one {
         )
     };
 }
-use {super::clusters::insert_cluster, conclude_one};
+use super::clusters::insert_cluster;
+pub(super) use conclude_one;
 
 /// What tells live runs of one commit apart: nothing for a whole one, else its suites.
-fn scope(run: &Run) -> String {
+pub(super) fn scope(run: &Run) -> String {
     match run.coverage {
         Coverage::Whole => String::new(),
         Coverage::Chosen => run.gate.suites.keys().map(SuiteName::as_str).collect::<Vec<_>>().join(","),
@@ -212,7 +143,7 @@ pub(super) fn run(row: &impl Columns) -> Result<Run> {
         base_ref: row.text("base_ref")?,
         tested: row.parsed::<Sha>("tested", "commit id")?,
         coverage: if row.text("scope")?.is_empty() { Coverage::Whole } else { Coverage::Chosen },
-        retry_of: row.text_opt("retry_of")?.map(|id| parse(&id, "run id")).transpose()?,
+        retry_of: row.parsed_opt("retry_of", "run id")?,
         trigger: row.one_of("trigger_kind", "trigger")?,
         actor: row.text("actor")?,
         state: row.one_of("state", "run state")?,

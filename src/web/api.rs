@@ -6,12 +6,13 @@ use axum::extract::{Path, Query, State as Extract};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::errors::Trouble;
 use super::pages::Narrow;
 use super::{Room, State, errors};
 use crate::domain::attempt::{Attempt, AttemptState};
+use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::course;
 use crate::domain::ids::RunId;
@@ -22,7 +23,7 @@ use crate::domain::run::{CancelReason, RunState, Trigger};
 use crate::domain::status::{GivenUp, StatusState};
 use crate::domain::verdict::Verdict;
 use crate::domain::wording::Links;
-use crate::store::{RunLine, StatusLine};
+use crate::store::{AuditFilter, RunLine, StatusLine};
 
 /// Runs in one answer.
 const PAGE: u32 = 100;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<Room>> {
     Router::new()
         .route("/api/v1/runs", get(runs))
         .route("/api/v1/runs/{run}", get(run))
+        .route("/api/v1/audit", get(audit))
         .route("/api/{*rest}", get(errors::no_such_page))
 }
 
@@ -91,6 +93,33 @@ struct RunDetail {
     attempts: Vec<AttemptDetail>,
     clusters: Vec<ClusterDetail>,
     statuses: Vec<StatusDetail>,
+    /// Who did what to the run and its commit, oldest first.
+    audit: Vec<DeedDetail>,
+}
+
+/// A page of the audit log, newest first.
+#[derive(Debug, Serialize)]
+struct Audit {
+    entries: Vec<DeedDetail>,
+    /// Ask for `?before=` this to go on; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Who did what, and why.
+#[derive(Debug, Serialize)]
+struct DeedDetail {
+    at: Timestamp,
+    /// `started`, `cancelled`, `skipped`, `overrode`, `held`, `released`, `approved`, `withdrew` or `label_removed`.
+    deed: Deed,
+    /// As GitHub names them.
+    actor: String,
+    reason: String,
+    repo: String,
+    pr: Option<u64>,
+    sha: Option<String>,
+    run: Option<String>,
+    suite: Option<String>,
 }
 
 /// One execution of a suite.
@@ -155,7 +184,39 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Result<Json<RunDe
     let id: RunId = run.parse().map_err(|_| Trouble::Missing("run"))?;
     let view = room.web.store.run_view(id).await?.ok_or(Trouble::Missing("run"))?;
     let statuses = room.web.store.statuses_of(id).await?;
-    Ok(Json(detail(&view, &statuses, &room.web.links)))
+    let audit = room.web.store.audit_of(&view.run, PAGE).await?;
+    let audit = audit.into_iter().map(deed).collect();
+    Ok(Json(RunDetail { audit, ..detail(&view, &statuses, &room.web.links) }))
+}
+
+/// What narrows the audit log. Everything is optional.
+#[derive(Debug, Deserialize)]
+struct AuditQuery {
+    repo: Option<String>,
+    pr: Option<u64>,
+    before: Option<i64>,
+}
+
+async fn audit(Extract(room): State, Query(query): Query<AuditQuery>) -> Result<Json<Audit>, Trouble> {
+    let repo = query.repo.as_deref().map(str::parse).transpose().map_err(|_| Trouble::Missing("repository"))?;
+    let filter = AuditFilter { repo, pr: query.pr, before: query.before };
+    let entries = room.web.store.audit(&filter, PAGE).await?;
+    let next = entries.last().filter(|_| entries.len() == PAGE as usize).map(|(seq, _)| seq.to_string());
+    Ok(Json(Audit { entries: entries.into_iter().map(|(_, entry)| deed(entry)).collect(), next }))
+}
+
+fn deed(entry: AuditEntry) -> DeedDetail {
+    DeedDetail {
+        at: entry.at,
+        deed: entry.deed,
+        actor: entry.actor,
+        reason: entry.reason,
+        repo: entry.repo.to_string(),
+        pr: entry.pr,
+        sha: entry.sha.map(|sha| sha.to_string()),
+        run: entry.run.map(|run| run.to_string()),
+        suite: entry.suite.map(|suite| suite.to_string()),
+    }
 }
 
 fn summary(line: &RunLine, links: &Links) -> RunSummary {
@@ -205,6 +266,7 @@ fn detail(view: &RunView, statuses: &[StatusLine], links: &Links) -> RunDetail {
         attempts: view.attempts.iter().map(|attempt| attempt_detail(attempt, view, links)).collect(),
         clusters: view.clusters.iter().map(cluster_detail).collect(),
         statuses: statuses.iter().map(status_detail).collect(),
+        audit: vec![],
     }
 }
 

@@ -4,6 +4,7 @@
 mod api;
 mod assets;
 mod body;
+mod deeds;
 mod errors;
 mod files;
 mod flakes;

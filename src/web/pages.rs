@@ -12,6 +12,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
+use super::deeds::Done;
 use super::errors::Trouble;
 use super::files::{self, Shown};
 use super::follow::{self, Follower, Line, Tail};
@@ -168,7 +169,11 @@ struct RunPage {
     suites: Vec<Suite>,
     clusters: Vec<Machine>,
     statuses: Vec<Told>,
+    deeds: Vec<Done>,
 }
+
+/// Entries of the audit log on a run's page.
+const DEEDS: u32 = 100;
 
 async fn run(Extract(room): State, Path(run): Path<String>) -> Page {
     let view = view(&room, &run).await?;
@@ -184,7 +189,9 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Page {
         clusters.push(Machine::new(cluster, &view, exists(&log).await, exists(&clues).await));
     }
     let statuses = room.web.store.statuses_of(view.run.id).await?;
+    let deeds = room.web.store.audit_of(&view.run, DEEDS).await?;
     show(&RunPage {
+        deeds: deeds.iter().map(|deed| Done::new(deed, now)).collect(),
         header: Header::new(&view.run, &Forge(&room.web.forge_url), now),
         bars: views::picture(&view, now),
         suites: views::suites(&view, &room.web.links, now, |attempt| found.remove(&attempt.id).unwrap_or_default()),

@@ -452,12 +452,18 @@ impl Machine {
             tone,
             word,
             nodes: cluster.plan.nodes,
-            message: cluster.message.clone(),
+            message: kept(cluster).or_else(|| cluster.message.clone()),
             setups: setups.collect(),
             has_log,
             has_diagnostics,
         }
     }
+}
+
+/// Somebody asked to keep it.
+fn kept(cluster: &Cluster) -> Option<String> {
+    let until = cluster.held_until.filter(|_| cluster.released_at.is_none())?;
+    Some(format!("kept until {}: portcullis clusters kubeconfig {}", until.strftime("%Y-%m-%d %H:%M UTC"), cluster.id))
 }
 
 /// A commit status as the forge was, or will be, told.

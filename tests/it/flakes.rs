@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
+use portcullis::domain::effect::Replaces;
 use portcullis::domain::flake::{Day, Health, Mark, Observation, SpecHistory, Tally, day_of};
 use portcullis::domain::run::Run;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{Created, FlakeFilter, NewRun, Shown, Store};
+use portcullis::store::{FlakeFilter, Shown, Store};
 
 use crate::support::databases::{on_both_databases, sqlite};
-use crate::support::values::{at, attempt, cluster, run};
+use crate::support::values::{self, at, attempt, cluster, run};
 
 const DAY: i64 = 86_400;
 
@@ -31,8 +32,7 @@ fn cases(observations: &[Observation]) -> Vec<Case> {
 
 /// A run that is over, with these attempts of its suite `smoke`, each at its moment.
 async fn passage(store: &Store, run: &Run, attempts: &[(i64, &[Observation])]) {
-    let created = store.create_run(NewRun { run, statuses: &[], delivery: None, supersede: false }, at(0)).await;
-    assert_eq!(created.unwrap(), Created::Run(run.id));
+    assert!(values::create(store, run, &[], Replaces::Nothing).await);
     let cluster = cluster(run);
     store.admit(run, &cluster, at(1)).await.unwrap();
     let evidence = Evidence { exit: Exit::Code(1), ..Evidence::default() };

@@ -3,23 +3,23 @@
 use portcullis::domain::attempt::{Attempt, AttemptState};
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::cluster::{Cluster, ClusterState, Stage};
+use portcullis::domain::effect::Replaces;
 use portcullis::domain::progress::Progress;
 use portcullis::domain::report::{Counts, Digest};
 use portcullis::domain::run::{Conclusion, Run, RunState};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{NewRun, Shown};
+use portcullis::store::Shown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::http::Service;
-use crate::support::values::{at, attempt, cluster, run, status};
+use crate::support::values::{self, at, attempt, cluster, run, status};
 
 const HOSTILE: &str = "<script>alert('x')</script>&\u{202e}";
 
 async fn create(service: &Service, run: &Run) {
     let announced = [status(run, "smoke", StatusState::Pending, "queued")];
-    let new = NewRun { run, statuses: &announced, delivery: None, supersede: false };
-    service.store.create_run(new, at(0)).await.unwrap();
+    values::create(&service.store, run, &announced, Replaces::Nothing).await;
 }
 
 /// A run whose cluster is ready and whose first suite runs.

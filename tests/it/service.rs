@@ -3,10 +3,13 @@
 
 mod announcing;
 mod cluster;
+mod commands;
 mod deliveries;
 mod disk;
 mod ending;
 mod merging;
 mod policy;
 mod process;
+mod rules;
+mod table;
 mod trouble;

@@ -3,15 +3,16 @@
 use portcullis::domain::attempt::{AttemptState, StopReason};
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::cluster::{ClusterState, SetupState, Stage};
+use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces, Whose};
 use portcullis::domain::ids::RunId;
 use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{Created, NewDelivery, NewRun, Receipt, Shown, Store, Taken};
+use portcullis::store::{Created, NewDelivery, Receipt, Shown, Store, Taken};
 
 use crate::support::databases::on_both_databases;
-use crate::support::values::{at, attempt, cluster, run, status};
+use crate::support::values::{self, at, attempt, cluster, run, status};
 
 fn delivery(guid: &str) -> NewDelivery {
     NewDelivery {
@@ -23,9 +24,9 @@ fn delivery(guid: &str) -> NewDelivery {
     }
 }
 
-async fn create(store: &Store, run: &Run) -> Created {
+async fn create(store: &Store, run: &Run) -> bool {
     let announced = [status(run, "smoke", StatusState::Pending, "queued")];
-    store.create_run(NewRun { run, statuses: &announced, delivery: None, supersede: true }, at(0)).await.unwrap()
+    values::create(store, run, &announced, Replaces::Others).await
 }
 
 fn conclusion(verdict: Verdict, description: &str) -> Conclusion {
@@ -38,7 +39,7 @@ on_both_databases! {
         let batch = [delivery("a"), delivery("b"), delivery("a")];
         assert_eq!(store.accept(&batch).await.unwrap(), [Receipt::Stored, Receipt::Stored, Receipt::Duplicate]);
         assert_eq!(store.accept(&batch[..1]).await.unwrap(), [Receipt::Duplicate]);
-        let open = store.open_deliveries(at(1), 10).await.unwrap();
+        let open = store.open_deliveries(0, 10).await.unwrap();
         assert_eq!(open.iter().map(|delivery| delivery.guid.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 
@@ -47,9 +48,9 @@ on_both_databases! {
         store.accept(&[delivery("a"), delivery("b")]).await.unwrap();
         store.postpone_delivery("a", "GitHub is down", at(60)).await.unwrap();
         store.settle_delivery("b", "ignored", at(1)).await.unwrap();
-        assert!(store.open_deliveries(at(59), 10).await.unwrap().is_empty());
-        assert_eq!(store.next_delivery_at().await.unwrap(), Some(at(60)));
-        assert_eq!(store.open_deliveries(at(60), 10).await.unwrap()[0].tries, 1);
+        let open = store.open_deliveries(0, 10).await.unwrap().remove(0);
+        assert_eq!((open.guid.as_str(), open.tries, open.next_try_at), ("a", 1, at(60)));
+        assert!(store.open_deliveries(open.seq, 10).await.unwrap().is_empty());
         assert_eq!(store.prune_deliveries(at(100), 10).await.unwrap(), 1);
         assert_eq!(store.accept(&[delivery("a")]).await.unwrap(), [Receipt::Duplicate]);
     }
@@ -58,12 +59,19 @@ on_both_databases! {
         let store = &database.store;
         store.accept(&[delivery("a")]).await.unwrap();
         let first = run(7, 'a');
-        let new = NewRun { run: &first, statuses: &[], delivery: Some("a"), supersede: true };
-        assert_eq!(store.create_run(new, at(0)).await.unwrap(), Created::Run(first.id));
-        assert!(store.open_deliveries(at(1), 10).await.unwrap().is_empty(), "settled with the run");
-        assert_eq!(create(store, &run(7, 'a')).await, Created::Existing);
+        let new = NewRun {
+            run: first.clone(),
+            concluded: vec![],
+            statuses: vec![],
+            replaces: Replaces::Others,
+            why: "labelled".into(),
+        };
+        let effects = Effects::of("", vec![Effect::Create(Box::new(new))]);
+        assert_eq!(store.apply(&effects, Some("a"), at(0)).await.unwrap(), [Created::Run(first.id)]);
+        assert!(store.open_deliveries(0, 10).await.unwrap().is_empty(), "settled with the run");
+        assert!(!create(store, &run(7, 'a')).await);
         let second = Run { trigger: Trigger::Push, ..run(7, 'd') };
-        assert_eq!(create(store, &second).await, Created::Run(second.id));
+        assert!(create(store, &second).await);
         let views = store.open_runs().await.unwrap();
         let cancelled: Vec<(RunId, Option<CancelReason>)> = views.iter().map(|v| (v.run.id, v.run.cancel)).collect();
         assert!(cancelled.contains(&(first.id, Some(CancelReason::Superseded))));
@@ -73,12 +81,16 @@ on_both_databases! {
     async fn a_stronger_reason_to_cancel_replaces_a_weaker(database: Database) {
         let store = &database.store;
         create(store, &run(7, 'a')).await;
-        let repo = "acme/infra".parse().unwrap();
-        assert_eq!(store.cancel_runs(&repo, 7, CancelReason::Superseded, "x", at(1)).await.unwrap(), 1);
-        assert_eq!(store.cancel_runs(&repo, 7, CancelReason::Unlabelled, "x", at(1)).await.unwrap(), 0);
-        assert_eq!(store.cancel_runs(&repo, 7, CancelReason::Closed, "x", at(1)).await.unwrap(), 1);
-        assert_eq!(store.cancel_runs(&repo, 8, CancelReason::Closed, "x", at(1)).await.unwrap(), 0);
-        assert_eq!(store.open_runs().await.unwrap()[0].run.cancel, Some(CancelReason::Closed));
+        let cancel = async |pr, reason| {
+            let whose = Whose::Pull("acme/infra".parse().unwrap(), pr);
+            let effects = Effects::of("", vec![Effect::Cancel { whose, reason, by: "alice".into() }]);
+            store.apply(&effects, None, at(1)).await.unwrap();
+            store.open_runs().await.unwrap()[0].run.cancel
+        };
+        assert_eq!(cancel(8, CancelReason::Closed).await, None, "another pull request's");
+        assert_eq!(cancel(7, CancelReason::Superseded).await, Some(CancelReason::Superseded));
+        assert_eq!(cancel(7, CancelReason::Unlabelled).await, Some(CancelReason::Superseded));
+        assert_eq!(cancel(7, CancelReason::Closed).await, Some(CancelReason::Closed));
     }
 
     async fn states_move_only_from_their_predecessors_and_once(database: Database) {

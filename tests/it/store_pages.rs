@@ -2,18 +2,19 @@
 
 use portcullis::domain::attempt::AttemptState;
 use portcullis::domain::case::{Case, CaseId, CaseOutcome, Fold, Try, TryStatus};
+use portcullis::domain::effect::Replaces;
 use portcullis::domain::ids::RunId;
 use portcullis::domain::run::{Conclusion, Run, RunState};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Verdict};
-use portcullis::store::{NewDelivery, NewRun, RunFilter, RunLine, Shown, Standing, Start, Store};
+use portcullis::store::{NewDelivery, RunFilter, RunLine, Shown, Standing, Start, Store};
 
 use crate::support::databases::on_both_databases;
-use crate::support::values::{at, attempt, cluster, run, status};
+use crate::support::values::{self, at, attempt, cluster, run, status};
 
 async fn create(store: &Store, run: &Run) {
     let announced = [status(run, "smoke", StatusState::Pending, "queued")];
-    store.create_run(NewRun { run, statuses: &announced, delivery: None, supersede: false }, at(0)).await.unwrap();
+    values::create(store, run, &announced, Replaces::Nothing).await;
 }
 
 /// Ten runs, one a second: every third finished with an error, every fourth of another repository.

@@ -15,7 +15,7 @@ async fn a_signed_delivery_is_stored_before_it_is_acknowledged() {
     let hook = Hook::new("72d3162e-cc78-11e3-81ab-4c9367dc0958");
     let answer = service.deliver(&hook).await;
     assert_eq!((answer.status, answer.body.as_str()), (202, "stored"));
-    let open = service.store.open_deliveries(crate::support::values::at(7200), 10).await.unwrap();
+    let open = service.store.open_deliveries(0, 10).await.unwrap();
     assert_eq!((open[0].guid.as_str(), open[0].event.as_str()), (hook.guid.as_str(), "pull_request"));
     assert_eq!(open[0].body, hook.body, "byte for byte");
     assert_eq!(service.wakes(), 1);
@@ -230,7 +230,7 @@ async fn a_full_disk_means_503_and_everything_acknowledged_is_kept() {
     assert_eq!(service.waiting().await, acknowledged);
     service.stop().await;
     let reopened = Store::open(&url).await.unwrap();
-    let kept = reopened.open_deliveries(crate::support::values::at(7200), 100).await.unwrap();
+    let kept = reopened.open_deliveries(0, 100).await.unwrap();
     assert_eq!(kept.into_iter().map(|delivery| delivery.guid).collect::<Vec<_>>(), acknowledged);
     reopened.close().await;
 }

@@ -117,6 +117,49 @@ impl From<Role> for ports::Permission {
     }
 }
 
+/// A place in a team.
+#[derive(Deserialize)]
+pub(super) struct Membership {
+    state: String,
+}
+
+impl Membership {
+    /// An invitation that nobody has accepted is no membership.
+    pub(super) fn is_active(&self) -> bool {
+        self.state == "active"
+    }
+}
+
+/// A file that a change touches.
+#[derive(Deserialize)]
+pub(super) struct ChangedFile {
+    pub(super) filename: String,
+    /// A renamed file touches both places.
+    pub(super) previous_filename: Option<String>,
+}
+
+/// A commit as git knows it.
+#[derive(Deserialize)]
+pub(super) struct GitCommit {
+    pub(super) tree: Tree,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Tree {
+    pub(super) sha: Sha,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Comment {
+    #[serde(default)]
+    pub(super) body: String,
+}
+
 /// Where the App is installed.
 #[derive(Deserialize)]
 pub(super) struct Installation {

@@ -82,6 +82,10 @@ impl Call {
         Self { method: Method::POST, body: Some(body), ..Self::get(kind, what, path) }
     }
 
+    pub(super) fn delete(kind: CallKind, what: String, path: String) -> Self {
+        Self { method: Method::DELETE, ..Self::get(kind, what, path) }
+    }
+
     pub(super) fn accept(self, accept: Accept) -> Self {
         Self { accept, ..self }
     }

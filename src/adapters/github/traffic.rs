@@ -15,6 +15,11 @@ pub enum CallKind {
     Permission,
     File,
     Archive,
+    /// Changed files, trees, pull requests of a branch.
+    Change,
+    Team,
+    /// Comments, reactions, labels.
+    Conversation,
     Status,
     /// Finding the App's installation on a repository.
     Installation,
@@ -23,12 +28,15 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::PullRequest,
         Self::Branch,
         Self::Permission,
         Self::File,
         Self::Archive,
+        Self::Change,
+        Self::Team,
+        Self::Conversation,
         Self::Status,
         Self::Installation,
         Self::Token,
@@ -42,6 +50,9 @@ impl CallKind {
             Self::Permission => "permission",
             Self::File => "file",
             Self::Archive => "archive",
+            Self::Change => "change",
+            Self::Team => "team",
+            Self::Conversation => "conversation",
             Self::Status => "status",
             Self::Installation => "installation",
             Self::Token => "token",

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::config::position::At;
 use crate::domain::gate::Checkout;
+use crate::domain::rules::{Commenters, OnBaseMove};
 use crate::domain::skip::Action;
 use crate::domain::status::Report;
 use crate::domain::suite::{ClusterUse, FlakyPolicy};
@@ -24,6 +25,12 @@ pub(super) struct GateFile {
     pub(super) version: Option<At<u64>>,
     /// The label that starts a run. Default `ready-to-test`.
     pub(super) label: Option<At<String>>,
+    /// Whether a pull request without the label shows every suite as pending. Default true.
+    pub(super) announce: Option<bool>,
+    /// What becomes of results when the base branch moves: they stand (`ignore`, default), or every labelled pull request is run again on the new base (`rerun_before_merge`).
+    pub(super) on_base_move: Option<OnBaseMove>,
+    pub(super) teams: Option<TeamsFile>,
+    pub(super) commands: Option<CommandsFile>,
     /// Test the merge of the pull request into its base (default), or its head alone.
     pub(super) checkout: Option<Checkout>,
     pub(super) cluster: Option<ClusterFile>,
@@ -41,6 +48,31 @@ pub(super) struct GateFile {
     pub(super) report: Option<Report>,
     /// Whether one comment on the pull request, edited in place, tells how the run stands. Default false.
     pub(super) comment: Option<bool>,
+}
+
+/// Who may do what, beside those with the permission in the repository.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Teams")]
+pub(super) struct TeamsFile {
+    /// Teams, as `org/team`, whose members may do what writers may.
+    pub(super) run: Option<Vec<At<String>>>,
+    /// Teams whose members may `/override` as administrators may.
+    #[serde(rename = "override")]
+    pub(super) may_override: Option<Vec<At<String>>>,
+}
+
+/// What comments may ask for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Commands")]
+pub(super) struct CommandsFile {
+    /// Whose `/test`, `/retest` and `/cancel` count on an approved commit beside writers': nobody's (`writers`, default), the pull request's author's (`author`) or anybody's (`anyone`).
+    pub(super) from: Option<Commenters>,
+    /// How often one suite may be run on one commit because a comment asks for it, 1 to 100. Default 5.
+    pub(super) reruns: Option<At<u64>>,
+    /// The pause between two such runs of a suite. Default `1m`.
+    pub(super) cool_down: Option<At<String>>,
 }
 
 /// What the throwaway cluster is like.
@@ -143,6 +175,10 @@ pub(crate) struct SuiteFile {
     pub(super) min_nodes: Option<At<u64>>,
     /// Whether a failure fails the run. Default true.
     pub(super) required: Option<bool>,
+    /// Run only when a changed file matches one of these globs; otherwise the suite's status is green at once.
+    pub(super) paths: Option<At<Vec<At<String>>>>,
+    /// Changed files that do not count, as globs.
+    pub(super) paths_ignore: Option<At<Vec<At<String>>>>,
     /// Whether a spec that failed and then passed passes (default) or fails.
     pub(super) flaky: Option<FlakyPolicy>,
     /// How often one spec may be tried, 1 to 10. Default 1.

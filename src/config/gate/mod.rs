@@ -16,9 +16,10 @@ use super::{values, yaml};
 use crate::domain::cluster::ClusterPlan;
 use crate::domain::gate::{Checkout, GATE_PATH, Gate, SetupStep};
 use crate::domain::names::SuiteName;
+use crate::domain::rules::{OnBaseMove, Rules, Team};
 use crate::domain::suite::Suite;
 pub(super) use file::SuiteFile;
-use file::{ClusterFile, GateFile, SkipListFile, SkipsFile, StepFile};
+use file::{ClusterFile, CommandsFile, GateFile, SkipListFile, SkipsFile, StepFile, TeamsFile};
 pub(super) use suite::resolve_builtin;
 
 const LABEL: &str = "ready-to-test";
@@ -73,6 +74,7 @@ pub fn parse_gate(files: GateFiles<'_>, builtin: &Builtins, today: Date) -> Resu
     let suites = suites(file.suites, builtin, &cluster, problems);
     let skips = skips::resolve(file.skips, files.skips, &suites, today, problems);
     let gate = Gate {
+        rules: rules(file.announce, file.on_base_move, file.teams, file.commands, problems),
         label: problems.parse_some(file.label.as_ref(), label).unwrap_or_else(|| LABEL.into()),
         checkout: file.checkout.unwrap_or(Checkout::Merge),
         cluster,
@@ -101,6 +103,30 @@ pub fn skips_schema() -> schemars::Schema {
 /// The JSON Schema of the gate file.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(GateFile)
+}
+
+fn rules(
+    announce: Option<bool>,
+    on_base_move: Option<OnBaseMove>,
+    teams: Option<TeamsFile>,
+    commands: Option<CommandsFile>,
+    problems: &mut Problems<'_>,
+) -> Rules {
+    let (teams, commands, usual) = (teams.unwrap_or_default(), commands.unwrap_or_default(), Rules::default());
+    let mut listed = |names: Option<Vec<At<String>>>| -> Vec<Team> {
+        names.iter().flatten().filter_map(|name| problems.parse(name, str::parse)).collect()
+    };
+    let (run_teams, override_teams) = (listed(teams.run), listed(teams.may_override));
+    let reruns = commands.reruns.and_then(|reruns| problems.within("reruns", reruns, 1..=100));
+    Rules {
+        announce: announce.unwrap_or(usual.announce),
+        on_base_move: on_base_move.unwrap_or(usual.on_base_move),
+        run_teams,
+        override_teams,
+        commenters: commands.from.unwrap_or(usual.commenters),
+        reruns: reruns.map_or(usual.reruns, |n| u32::try_from(n).expect("at most 100, as just checked")),
+        cool_down_s: problems.parse_some(commands.cool_down.as_ref(), values::seconds).unwrap_or(usual.cool_down_s),
+    }
 }
 
 fn label(text: &str) -> Result<String, String> {

@@ -8,11 +8,12 @@ use crate::config::builtin::Builtins;
 use crate::config::position::{At, Position};
 use crate::config::problem::{ConfigError, Problems, did_you_mean, quoted};
 use crate::config::values;
-use crate::domain::suite::{Entry, Ginkgo, Limits, Suite};
+use crate::domain::suite::{Entry, Ginkgo, Limits, Suite, glob};
 
 /// Variables the contract itself sets; see `docs/configuration.md`.
 const RESERVED: [&str; 6] =
     ["KUBECONFIG", "RESULTS_DIR", "HOME", "TINI_KILL_PROCESS_GROUP", "PORTCULLIS_SKIP", "PORTCULLIS_FLAKE_ATTEMPTS"];
+const MOST_GLOBS: usize = 100;
 /// How a suite that is started by a command learns what to focus on: one pattern a line.
 const FOCUS: &str = "PORTCULLIS_FOCUS";
 
@@ -92,6 +93,8 @@ fn change(mut suite: Suite, file: SuiteFile, problems: &mut Problems<'_>) -> Sui
     set(&mut suite.timeouts.stop_grace_s, problems.parse_some(file.stop_grace.as_ref(), values::seconds));
     set(&mut suite.min_specs, file.min_specs.and_then(|n| problems.within("min_specs", n, 1..=1_000_000)));
     set(&mut suite.required, file.required);
+    set(&mut suite.paths.only, file.paths.as_ref().map(|list| path_globs(list, problems)));
+    set(&mut suite.paths.ignore, file.paths_ignore.as_ref().map(|list| path_globs(list, problems)));
     set(&mut suite.flaky, file.flaky);
     let attempts = file.flake_attempts.and_then(|n| problems.within("flake_attempts", n, 1..=10));
     set(&mut suite.flake_attempts, attempts.map(|n| u32::try_from(n).expect("at most 10, as just checked")));
@@ -176,6 +179,19 @@ fn ginkgo(mut ginkgo: Ginkgo, file: &SuiteFile, problems: &mut Problems<'_>) -> 
     set(&mut ginkgo.procs, procs.map(|n| u32::try_from(n).expect("at most 64, as just checked")));
     set(&mut ginkgo.extra_args, file.extra_args.as_ref().map(|args| args.to_vec()));
     ginkgo
+}
+
+fn path_globs(list: &At<Vec<At<String>>>, problems: &mut Problems<'_>) -> Vec<String> {
+    if list.len() > MOST_GLOBS {
+        problems.add(list.position, format!("{} globs; a suite has at most {MOST_GLOBS}", list.len()));
+        return vec![];
+    }
+    let checked = |text: &str| match glob(text) {
+        Ok(_) if (1..=500).contains(&text.len()) => Ok(text.to_owned()),
+        Ok(_) => Err(format!("{} is no glob: 1 to 500 characters", quoted(text))),
+        Err(error) => Err(format!("{} is no glob: {}", quoted(text), error.kind())),
+    };
+    list.iter().filter_map(|text| problems.parse(text, checked)).collect()
 }
 
 pub(super) fn patterns(list: &[At<String>], problems: &mut Problems<'_>) -> Vec<String> {

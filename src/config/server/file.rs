@@ -16,6 +16,7 @@ pub(super) struct ServerFile {
     pub(super) store: StoreSection,
     pub(super) docker: DockerSection,
     pub(super) capacity: CapacitySection,
+    pub(super) repositories: RepositoriesSection,
     pub(super) limits: LimitsSection,
     pub(super) log: LogSection,
 }
@@ -81,6 +82,21 @@ pub(super) struct DockerSection {
     pub(super) privileged: Option<Set<String>>,
     /// OCI runtime of the nodes, such as `sysbox-runc`. Default: the engine's.
     pub(super) runtime: Option<Set<String>>,
+}
+
+/// What holds for single repositories, named as `owner/name` or by a glob such as `acme/*`. The first that fits counts.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(inline)]
+pub(super) struct RepositoriesSection {
+    /// Only these are served. Default: all.
+    pub(super) only: Option<Set<Vec<String>>>,
+    /// Labels in place of the gate's, such as `acme/infra=run-ci`.
+    pub(super) labels: Option<Set<Vec<String>>>,
+    /// The only suites that a gate may name, such as `acme/*=smoke+custom`.
+    pub(super) suites: Option<Set<Vec<String>>>,
+    /// Repositories whose runs go before those of others.
+    pub(super) first: Option<Set<Vec<String>>>,
 }
 
 /// How much may run at once.

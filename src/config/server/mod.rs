@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::problem::ConfigError;
+use crate::domain::overrides::Overrides;
 use file::ServerFile;
 use layers::Layers;
 
@@ -30,6 +31,8 @@ pub struct ServerConfig {
     pub store_url: SecretString,
     pub docker: Docker,
     pub capacity: Capacity,
+    /// What holds for single repositories.
+    pub repositories: Overrides,
     pub limits: Limits,
     pub log: Log,
 }

@@ -9,11 +9,13 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::file::{CapacitySection, DockerSection, LimitsSection, LogSection, ServerSection, Set};
+use super::file::{CapacitySection, DockerSection, LimitsSection, LogSection, RepositoriesSection, ServerSection, Set};
 use super::layers::{Layers, Origin};
 use super::{Capacity, Docker, Limits, Log, LogFormat, Privileged, ServerConfig};
 use crate::config::problem::{ConfigError, quoted};
 use crate::config::values;
+use crate::domain::names::{BadName, SuiteName};
+use crate::domain::overrides::{Overrides, Pattern};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MIB: u64 = 1 << 20;
@@ -32,6 +34,7 @@ pub(super) fn resolve(
         store_url: resolver.store(file.store.url, &data_dir),
         docker: resolver.docker(file.docker, docker_host),
         capacity: resolver.capacity(file.capacity),
+        repositories: resolver.repositories(file.repositories),
         limits: resolver.limits(file.limits),
         log: resolver.log(file.log),
         listen,
@@ -101,6 +104,19 @@ impl Resolver<'_> {
         Capacity { clusters, runs_per_repo }
     }
 
+    fn repositories(&mut self, section: RepositoriesSection) -> Overrides {
+        Overrides {
+            only: self.each(section.only, str::parse),
+            labels: self.each(section.labels, |text| pair(text, |label| values::line(label))),
+            suites: self.each(section.suites, |text| pair(text, |suites| suites.split('+').map(suite).collect())),
+            first: self.each(section.first, str::parse),
+        }
+    }
+
+    fn each<T>(&mut self, set: Option<Set<Vec<String>>>, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        self.read_some(set, |texts| texts.iter().map(|text| parse(text)).collect()).unwrap_or_default()
+    }
+
     fn limits(&mut self, section: LimitsSection) -> Limits {
         Limits {
             lease: self.read(section.lease, SignedDuration::from_hours(6), |text| period(text, 7 * DAY)),
@@ -124,6 +140,17 @@ impl Resolver<'_> {
             }),
         }
     }
+}
+
+/// `owner/name=value`.
+fn pair<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<(Pattern, T), String> {
+    let (repo, value) =
+        text.split_once('=').ok_or_else(|| format!("{} is not of the form `owner/name=value`", quoted(text)))?;
+    Ok((repo.trim().parse()?, parse(value.trim())?))
+}
+
+fn suite(name: &str) -> Result<SuiteName, String> {
+    name.trim().parse().map_err(|bad: BadName| bad.to_string())
 }
 
 fn local_url(listen: SocketAddr) -> Url {

@@ -1,6 +1,7 @@
 //! The few fields of GitHub's payloads that are used, as GitHub spells them. Everything else in a body is skipped unread.
 //! Nothing here decides what an event means.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -103,6 +104,7 @@ pub(super) struct Pull {
     pub(super) base: Tip,
     #[serde(default)]
     pub(super) labels: Vec<Label>,
+    pub(super) updated_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +163,7 @@ pub(super) struct Comment {
     pub(super) id: u64,
     pub(super) body: String,
     pub(super) user: Option<User>,
+    pub(super) created_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +187,7 @@ pub(super) struct Merge {
 #[derive(Deserialize)]
 pub(super) struct MergeGroup {
     pub(super) head_sha: Sha,
+    pub(super) head_ref: String,
     pub(super) base_sha: Sha,
     pub(super) base_ref: String,
 }
@@ -215,12 +219,12 @@ pub(super) struct Checked {
 
 #[derive(Deserialize)]
 pub(super) struct Installation {
-    pub(super) installation: Numbered,
+    pub(super) installation: Installed,
 }
 
 #[derive(Deserialize)]
 pub(super) struct InstallationRepositories {
-    pub(super) installation: Numbered,
+    pub(super) installation: Installed,
     #[serde(default)]
     pub(super) repositories_added: Vec<Repository>,
     #[serde(default)]
@@ -228,6 +232,14 @@ pub(super) struct InstallationRepositories {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Numbered {
+pub(super) struct Installed {
     pub(super) id: u64,
+    pub(super) account: Option<Account>,
+}
+
+/// An account of any kind.
+#[derive(Deserialize)]
+pub(super) struct Account {
+    /// Enterprises have none.
+    pub(super) login: Option<String>,
 }

@@ -8,6 +8,7 @@ use super::{
     BadPayload, CheckEvent, CommentEvent, Event, InstallationChange, InstallationEvent, MergeGroupAction,
     MergeGroupEvent, PullRequestAction, PullRequestEvent, PushEvent,
 };
+use crate::domain::command::may_hold_commands;
 
 const UNUSED_ACTION: Event = Event::Ignored("no use for this action");
 pub(super) const CLOSED: Event = Event::Ignored("the pull request is closed");
@@ -38,6 +39,7 @@ pub(super) fn pull_request(body: &[u8]) -> Result<Event, BadPayload> {
         sender_is_bot: read.sender.is_bot(),
         sender: read.sender.login,
         labels: pr.labels.into_iter().map(|label| label.name).collect(),
+        at: pr.updated_at,
     }))
 }
 
@@ -85,12 +87,16 @@ pub(super) fn comment(body: &[u8]) -> Result<Event, BadPayload> {
     if read.sender.is_bot() || read.comment.user.as_ref().is_some_and(User::is_bot) {
         return Ok(Event::Ignored("a bot's comment"));
     }
+    if !may_hold_commands(&read.comment.body) {
+        return Ok(Event::Ignored("a comment without a command"));
+    }
     Ok(Event::Comment(CommentEvent {
         repo: read.repository.full_name,
         number: read.issue.number,
         comment: read.comment.id,
         author: login(read.comment.user),
         body: read.comment.body,
+        at: read.comment.created_at,
     }))
 }
 
@@ -122,6 +128,7 @@ pub(super) fn merge_group(body: &[u8]) -> Result<Event, BadPayload> {
         action,
         repo: read.repository.full_name,
         head: group.head_sha,
+        head_ref: group.head_ref.strip_prefix("refs/heads/").unwrap_or(&group.head_ref).to_owned(),
         base: group.base_sha,
         base_ref: group.base_ref.strip_prefix("refs/heads/").unwrap_or(&group.base_ref).to_owned(),
     }))
@@ -164,7 +171,12 @@ pub(super) fn installation(body: &[u8]) -> Result<Event, BadPayload> {
         InstallationKind::Unused => return Ok(UNUSED_ACTION),
     };
     let read: payload::Installation = payload::read(body)?;
-    Ok(Event::Installation(InstallationEvent { installation: read.installation.id, change }))
+    Ok(installed(read.installation, change))
+}
+
+fn installed(installation: payload::Installed, change: InstallationChange) -> Event {
+    let account = installation.account.and_then(|account| account.login).unwrap_or_default();
+    Event::Installation(InstallationEvent { installation: installation.id, account, change })
 }
 
 pub(super) fn installation_repositories(body: &[u8]) -> Result<Event, BadPayload> {
@@ -179,5 +191,5 @@ pub(super) fn installation_repositories(body: &[u8]) -> Result<Event, BadPayload
         RepositoriesKind::Removed => InstallationChange::RepositoriesRemoved(names(read.repositories_removed)),
         RepositoriesKind::Unused => return Ok(UNUSED_ACTION),
     };
-    Ok(Event::Installation(InstallationEvent { installation: read.installation.id, change }))
+    Ok(installed(read.installation, change))
 }

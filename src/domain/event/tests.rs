@@ -51,6 +51,7 @@ fn a_label_carries_everything_intake_needs() {
             sender: "grace".to_owned(),
             sender_is_bot: false,
             labels: vec!["ready-to-test".to_owned(), "bug".to_owned()],
+            at: None,
         }
     );
 }
@@ -154,7 +155,8 @@ fn comment_payload() -> Value {
     json!({
         "action": "created",
         "issue": {"number": 7, "state": "open", "pull_request": {"url": "https://example.invalid"}},
-        "comment": {"id": 99, "body": "/retest", "user": {"login": "ada", "type": "User"}},
+        "comment": {"id": 99, "body": "/retest", "user": {"login": "ada", "type": "User"},
+            "created_at": "2026-11-21T10:00:00Z"},
         "repository": {"full_name": "acme/infra"},
         "sender": {"login": "ada", "type": "User"},
     })
@@ -168,9 +170,11 @@ fn only_new_comments_of_people_on_open_pull_requests_count() {
         comment: 99,
         author: "ada".to_owned(),
         body: "/retest".to_owned(),
+        at: Some("2026-11-21T10:00:00Z".parse().unwrap()),
     };
     assert_eq!(parse("issue_comment", &comment_payload()), Ok(Event::Comment(expected)));
-    let spoil: [fn(&mut Value); 5] = [
+    let spoil: [fn(&mut Value); 6] = [
+        |p| p["comment"]["body"] = json!("no command in sight"),
         |p| p["action"] = json!("edited"),
         |p| drop(p["issue"].as_object_mut().unwrap().remove("pull_request")),
         |p| p["issue"]["state"] = json!("closed"),
@@ -203,7 +207,7 @@ fn merge_groups_come_and_go() {
     for (name, action) in
         [("checks_requested", MergeGroupAction::ChecksRequested), ("destroyed", MergeGroupAction::Destroyed)]
     {
-        let group = json!({"head_sha": HEAD, "base_sha": BASE, "base_ref": "refs/heads/main"});
+        let group = json!({"head_sha": HEAD, "head_ref": "refs/heads/gh-readonly-queue/main/pr-7-x", "base_sha": BASE, "base_ref": "refs/heads/main"});
         let payload = json!({"action": name, "merge_group": group, "repository": {"full_name": "acme/infra"}});
         let Ok(Event::MergeGroup(event)) = parse("merge_group", &payload) else { panic!("{name}") };
         assert_eq!((event.action, event.base_ref.as_str()), (action, "main"));
@@ -214,15 +218,15 @@ fn merge_groups_come_and_go() {
 fn installations_say_which_repositories_came_and_went() {
     let parsed = |action: &str| {
         let payload = json!({
-            "action": action, "installation": {"id": 5},
+            "action": action, "installation": {"id": 5, "account": {"login": "acme"}},
             "repositories_added": [{"full_name": "acme/new"}], "repositories_removed": [{"full_name": "acme/old"}],
         });
         parse("installation_repositories", &payload).unwrap()
     };
-    let event = |change| Event::Installation(InstallationEvent { installation: 5, change });
+    let event = |change| Event::Installation(InstallationEvent { installation: 5, account: "acme".into(), change });
     let repos = |name: &str| vec![name.parse().unwrap()];
     assert_eq!(parsed("added"), event(InstallationChange::RepositoriesAdded(repos("acme/new"))));
     assert_eq!(parsed("removed"), event(InstallationChange::RepositoriesRemoved(repos("acme/old"))));
-    let deleted = json!({"action": "deleted", "installation": {"id": 5}});
+    let deleted = json!({"action": "deleted", "installation": {"id": 5, "account": {"login": "acme"}}});
     assert_eq!(parse("installation", &deleted), Ok(event(InstallationChange::Deleted)));
 }

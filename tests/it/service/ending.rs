@@ -1,6 +1,6 @@
 //! What stops a run, and what its statuses say then.
 
-use portcullis_github::{Fault, Match, Pull, StatusState};
+use portcullis_github::{Fault, Match, PrSpec, Pull, StatusState};
 
 use crate::support::gate::{Gate, LABEL};
 
@@ -72,9 +72,15 @@ async fn a_push_by_a_writer_replaces_the_run() {
 
 #[tokio::test]
 async fn a_push_by_a_stranger_cancels_and_starts_nothing() {
-    let (gate, pr) = waiting_run().await;
+    let gate = Gate::start().await;
+    let pr = gate.repo.open_pr(PrSpec { author: "mallory".into(), ..PrSpec::default() });
+    pr.label(LABEL, "alice");
     let before = pr.head_sha();
+    gate.announced(&before).await;
     let (after, _) = pr.push([("CHANGES.md", "something nobody has read\n")], "mallory");
     ended(&gate, &before, "cancelled: a newer commit replaced this one").await;
-    assert_eq!((gate.github.statuses(&after), gate.runs().await.len()), (vec![], 1));
+    let words = format!("waiting for {LABEL} on {}", &after[..12]);
+    gate.shows(&after, &SUITES, StatusState::Pending, &words).await;
+    gate.until("the label is taken off", |_| pr.labels().is_empty().then_some(())).await;
+    assert_eq!(gate.runs().await.len(), 1);
 }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use portcullis::domain::names::SuiteName;
+use portcullis::domain::plan::RunView;
 use portcullis_github::{Files, Github, Hook, Permission, PrSpec, Pull, Repo, StatusState};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -131,11 +133,9 @@ impl Gate {
     /// Waits until every delivery that GitHub sent was acted upon.
     pub async fn handled(&self) {
         self.github.deliveries_settled().await;
-        let (store, far) = (&self.database.store, at(100 * 365 * 86_400));
-        self.eventually("every delivery is acted upon", async || {
-            store.open_deliveries(far, 1).await.unwrap().is_empty()
-        })
-        .await;
+        let store = &self.database.store;
+        self.eventually("every delivery is acted upon", async || store.open_deliveries(0, 1).await.unwrap().is_empty())
+            .await;
     }
 
     /// Waits until the service has noted that GitHub shows all it wants to say.
@@ -145,10 +145,42 @@ impl Gate {
             .await;
     }
 
-    /// Asserts that what was sent so far started nothing and said nothing on a commit.
+    /// Asserts that what was sent so far started nothing; the commit's statuses, if it has any, wait for the label.
     pub async fn started_nothing(&self, sha: &str) {
         self.handled().await;
-        assert_eq!((self.runs().await.len(), self.github.statuses(sha)), (0, vec![]), "{}", self.log());
+        self.published().await;
+        assert_eq!(self.runs().await.len(), 0, "{}", self.log());
+        for (context, (state, words)) in self.shown(sha) {
+            assert!(state == StatusState::Pending && words.starts_with("waiting"), "{context}: {words}");
+        }
+    }
+
+    /// Waits until nothing moves any more: deliveries, cancelled runs, statuses and messages are through, live runs wait for Docker.
+    pub async fn settled(&self) {
+        self.handled().await;
+        let store = &self.database.store;
+        self.eventually("everything has come to rest", async || {
+            let runs = store.open_runs().await.unwrap();
+            let rests = |view: &RunView| {
+                let shown = self.shown(view.run.head.as_str());
+                let waits = |suite: &SuiteName| {
+                    shown.get(&format!("portcullis/{suite}")).is_some_and(|(_, words)| words.starts_with(WAITING))
+                };
+                let mut open = view.run.gate.suites.keys().filter(|suite| !view.conclusions.contains_key(*suite));
+                view.run.cancel.is_none() && open.all(waits)
+            };
+            runs.iter().all(rests) && store.unsent(at(100 * 365 * 86_400), 1).await.unwrap().is_empty()
+        })
+        .await;
+        self.published().await;
+    }
+
+    /// The audit log as the API tells it, newest first.
+    pub async fn audit(&self) -> Vec<Value> {
+        let answer = self.get("/api/v1/audit").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page: Value = serde_json::from_str(&answer.body).unwrap();
+        page["entries"].as_array().unwrap().clone()
     }
 
     /// Every run, newest first, as the API lists them.

@@ -117,7 +117,7 @@ impl Service {
 
     /// Deliveries that wait to be acted upon, oldest first.
     pub async fn waiting(&self) -> Vec<String> {
-        let open = self.store.open_deliveries(at(7200), 100).await.unwrap();
+        let open = self.store.open_deliveries(0, 100).await.unwrap();
         open.into_iter().map(|delivery| delivery.guid).collect()
     }
 

@@ -3,12 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 use portcullis::domain::attempt::{Attempt, AttemptState, Part};
 use portcullis::domain::cluster::{Cluster, ClusterPlan, ClusterState};
+use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces};
 use portcullis::domain::gate::{Checkout, Gate, SetupStep};
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::progress::Progress;
+use portcullis::domain::rules::Rules;
 use portcullis::domain::run::{Coverage, Run, RunState, Trigger};
 use portcullis::domain::status::{CommitStatus, Report, StatusState};
 use portcullis::domain::suite::{Limits, Suite, Timeouts};
+use portcullis::store::{Created, Store};
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()
@@ -26,6 +29,7 @@ pub fn suite() -> Suite {
 pub fn gate(suites: &[&str]) -> Gate {
     Gate {
         label: "ready-to-test".into(),
+        rules: Rules::default(),
         checkout: Checkout::Merge,
         cluster: ClusterPlan { image: None, nodes: 1, server_args: vec![], ready_timeout_s: 300 },
         setup: vec![SetupStep { name: "platform".into(), apply: vec!["deploy".into()] }],
@@ -63,6 +67,19 @@ pub fn run(pr: u64, head: char) -> Run {
         admitted_at: None,
         finished_at: None,
     }
+}
+
+/// Creates a run as its delivery would; `false` where one of the same commit and suites is alive.
+pub async fn create(store: &Store, run: &Run, statuses: &[CommitStatus], replaces: Replaces) -> bool {
+    let new = NewRun {
+        run: run.clone(),
+        concluded: vec![],
+        statuses: statuses.to_vec(),
+        replaces,
+        why: "a test wants it".into(),
+    };
+    let effects = Effects::of("", vec![Effect::Create(Box::new(new))]);
+    store.apply(&effects, None, at(0)).await.unwrap() == [Created::Run(run.id)]
 }
 
 pub fn cluster(run: &Run) -> Cluster {

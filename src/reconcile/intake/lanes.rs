@@ -1,0 +1,241 @@
+//! Who waits for whom: deliveries about one thing form a lane and go one after another, lanes go beside each other.
+//! What only stops work may overtake what waits for the forge: whatever starts looks at the forge again before it does.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::event::{Event, MergeGroupAction, PullRequestAction};
+use crate::store::Delivery;
+
+/// A delivery as it waits.
+pub(super) struct Item {
+    pub(super) seq: i64,
+    pub(super) guid: String,
+    pub(super) event: Event,
+    pub(super) received_at: Timestamp,
+    tries: u32,
+    not_before: Timestamp,
+}
+
+impl Item {
+    pub(super) fn new(delivery: Delivery, event: Event) -> Self {
+        Self {
+            seq: delivery.seq,
+            guid: delivery.guid,
+            event,
+            received_at: delivery.received_at,
+            tries: delivery.tries,
+            not_before: delivery.next_try_at,
+        }
+    }
+
+    /// How often it was put off.
+    pub(super) fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// What it is about.
+    fn lane(&self) -> String {
+        match &self.event {
+            Event::PullRequest(event) => format!("{}#{}", event.repo, event.number),
+            Event::Comment(event) => format!("{}#{}", event.repo, event.number),
+            Event::Push(event) => format!("{}:{}", event.repo, event.branch),
+            Event::MergeGroup(event) => format!("{}@{}", event.repo, event.head),
+            Event::CheckRequested(event) => format!("{}@{}", event.repo, event.head),
+            Event::Installation(event) => format!("installation {}", event.installation),
+            Event::Ping | Event::Ignored(_) => String::new(),
+        }
+    }
+
+    /// Whether it only ever ends work.
+    fn stops(&self) -> bool {
+        match &self.event {
+            Event::PullRequest(event) => match event.action {
+                PullRequestAction::Closed | PullRequestAction::Unlabeled(_) | PullRequestAction::ConvertedToDraft => {
+                    true
+                }
+                PullRequestAction::Opened
+                | PullRequestAction::Reopened
+                | PullRequestAction::Labeled(_)
+                | PullRequestAction::Synchronize
+                | PullRequestAction::Edited { .. }
+                | PullRequestAction::ReadyForReview => false,
+            },
+            Event::MergeGroup(event) => event.action == MergeGroupAction::Destroyed,
+            Event::Installation(_) | Event::Ping | Event::Ignored(_) => true,
+            Event::Comment(_) | Event::Push(_) | Event::CheckRequested(_) => false,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Arc<Item>>,
+    /// Its delivery that is being acted upon.
+    busy: Option<i64>,
+}
+
+impl Lane {
+    /// The delivery that may go now, by its place in the lane.
+    fn ready(&self, now: Timestamp) -> Option<usize> {
+        let due = |item: &Arc<Item>| item.not_before <= now;
+        if self.busy.is_some() {
+            return None;
+        }
+        match self.waiting.front() {
+            Some(first) if due(first) => Some(0),
+            _ => self.waiting.iter().position(|item| item.stops() && due(item)),
+        }
+    }
+}
+
+/// Every delivery in mind.
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<String, Lane>,
+    known: HashSet<i64>,
+}
+
+impl Lanes {
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(super) fn knows(&self, seq: i64) -> bool {
+        self.known.contains(&seq)
+    }
+
+    pub(super) fn add(&mut self, item: Item) {
+        self.known.insert(item.seq);
+        self.place(Arc::new(item));
+    }
+
+    /// The oldest delivery that may go now; its lane is busy until the delivery is settled or put off.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Arc<Item>> {
+        let ready =
+            self.lanes.values_mut().filter_map(|lane| lane.ready(now).map(|at| (lane.waiting[at].seq, at, lane)));
+        let (seq, at, lane) = ready.min_by_key(|(seq, _, _)| *seq)?;
+        lane.busy = Some(seq);
+        lane.waiting.remove(at)
+    }
+
+    pub(super) fn settled(&mut self, item: &Item) {
+        self.known.remove(&item.seq);
+        self.free(item);
+    }
+
+    /// It goes back to its place.
+    pub(super) fn put_off(&mut self, item: &Arc<Item>, until: Timestamp) {
+        self.free(item);
+        self.place(Arc::new(Item {
+            guid: item.guid.clone(),
+            event: item.event.clone(),
+            tries: item.tries + 1,
+            not_before: until,
+            ..**item
+        }));
+    }
+
+    /// When a delivery that waits may go; `None` where none waits for its time.
+    pub(super) fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let idle = self.lanes.values().filter(|lane| lane.busy.is_none());
+        idle.flat_map(|lane| lane.waiting.iter().map(|item| item.not_before)).filter(|at| *at > now).min()
+    }
+
+    fn place(&mut self, item: Arc<Item>) {
+        let lane = self.lanes.entry(item.lane()).or_default();
+        let at = lane.waiting.partition_point(|other| other.seq < item.seq);
+        lane.waiting.insert(at, item);
+    }
+
+    fn free(&mut self, item: &Item) {
+        let key = item.lane();
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.busy = None;
+            if lane.waiting.is_empty() {
+                self.lanes.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{CommentEvent, PullRequestEvent, PushEvent};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn item(seq: i64, event: Event) -> Item {
+        let (guid, body) = (seq.to_string(), vec![]);
+        let delivery =
+            Delivery { seq, guid, event: String::new(), body, received_at: at(0), tries: 0, next_try_at: at(0) };
+        Item::new(delivery, event)
+    }
+
+    fn comment(seq: i64, number: u64) -> Item {
+        let repo = "acme/infra".parse().unwrap();
+        let (author, body) = ("alice".to_owned(), "/test".to_owned());
+        item(seq, Event::Comment(CommentEvent { repo, number, comment: 1, author, body, at: None }))
+    }
+
+    fn closed(seq: i64, number: u64) -> Item {
+        let event = PullRequestEvent {
+            action: PullRequestAction::Closed,
+            repo: "acme/infra".parse().unwrap(),
+            number,
+            head: "a".repeat(40).parse().unwrap(),
+            base: "b".repeat(40).parse().unwrap(),
+            base_ref: "main".into(),
+            draft: false,
+            author: "alice".into(),
+            sender: "alice".into(),
+            sender_is_bot: false,
+            labels: vec![],
+            at: None,
+        };
+        item(seq, Event::PullRequest(event))
+    }
+
+    fn taken(lanes: &mut Lanes, now: i64) -> Vec<i64> {
+        std::iter::from_fn(|| lanes.next(at(now))).map(|item| item.seq).collect()
+    }
+
+    #[test]
+    fn one_thing_after_another_and_others_beside() {
+        let mut lanes = Lanes::default();
+        let branch = PushEvent {
+            repo: "acme/infra".parse().unwrap(),
+            branch: "main".into(),
+            after: "a".repeat(40).parse().unwrap(),
+            sender: "alice".into(),
+        };
+        for item in [comment(1, 7), comment(2, 7), comment(3, 8), item(4, Event::Push(branch))] {
+            lanes.add(item);
+        }
+        let first = lanes.next(at(0)).unwrap();
+        assert_eq!((first.seq, taken(&mut lanes, 0)), (1, vec![3, 4]));
+        lanes.settled(&first);
+        assert_eq!(taken(&mut lanes, 0), [2]);
+    }
+
+    #[test]
+    fn what_waits_holds_its_lane_up_but_not_what_ends_work() {
+        let mut lanes = Lanes::default();
+        lanes.add(comment(1, 1));
+        lanes.add(comment(2, 1));
+        lanes.add(closed(3, 1));
+        let first = lanes.next(at(0)).unwrap();
+        lanes.put_off(&first, at(60));
+        assert_eq!(lanes.next_at(at(0)), Some(at(60)));
+        let stop = lanes.next(at(0)).unwrap();
+        assert_eq!((stop.seq, taken(&mut lanes, 0)), (3, vec![]));
+        lanes.settled(&stop);
+        assert_eq!((taken(&mut lanes, 59), taken(&mut lanes, 60)), (vec![], vec![1]));
+        assert_eq!(lanes.len(), 2);
+    }
+}

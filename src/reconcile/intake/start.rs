@@ -1,0 +1,183 @@
+//! A run is put together: which commit is tested, which suites are needed, what is known of them already.
+
+use jiff::SignedDuration;
+
+use super::desk::{Desk, Trouble};
+use crate::domain::effect::{Effect, NewRun, Replaces};
+use crate::domain::gate::{Checkout, Gate};
+use crate::domain::ids::RunId;
+use crate::domain::names::{RepoName, Sha, SuiteName};
+use crate::domain::plan::RunView;
+use crate::domain::run::{Conclusion, Coverage, Run, RunState, Trigger};
+use crate::domain::verdict::Verdict;
+use crate::domain::wording;
+use crate::ports::{Mergeability, PullRequest};
+
+/// GitHub computes a test merge within seconds; after this many looks the head alone says more than no answer.
+const MERGE_LOOKS: u32 = 20;
+
+/// The pull request a decision is about, as the forge shows it now.
+pub(super) struct Subject<'a> {
+    pub(super) repo: &'a RepoName,
+    pub(super) number: u64,
+    pub(super) pr: &'a PullRequest,
+    /// How often the delivery was put off.
+    pub(super) tries: u32,
+}
+
+/// A run that is wanted.
+pub(super) struct Start<'a> {
+    pub(super) gate: &'a Gate,
+    pub(super) trigger: Trigger,
+    pub(super) actor: &'a str,
+    pub(super) why: String,
+    pub(super) suites: Suites<'a>,
+    pub(super) retry_of: Option<RunId>,
+    pub(super) replaces: Replaces,
+}
+
+/// Which suites a run is about.
+#[derive(Clone, Copy)]
+pub(super) enum Suites<'a> {
+    /// The gate's, as far as the change needs them and nobody has waived them.
+    Needed,
+    /// Of these, what the change needs and nobody has waived.
+    NeededOf(&'a [SuiteName]),
+    /// Exactly these: somebody named them, or they have failed.
+    Exactly(&'a [SuiteName]),
+}
+
+impl Desk {
+    /// The effects of a start; a change that cannot be merged gets a run that has ended.
+    pub(super) async fn start(&self, subject: &Subject<'_>, start: Start<'_>) -> Result<Vec<Effect>, Trouble> {
+        let links = &self.context.settings.links;
+        let (gate, coverage) = chosen(start.gate, start.suites);
+        let pr = subject.pr;
+        let tested = match (gate.checkout, &pr.mergeability) {
+            (Checkout::Head, _) => pr.head.clone(),
+            (Checkout::Merge, Mergeability::Merges(sha)) => sha.clone(),
+            (Checkout::Merge, Mergeability::Conflicts) => {
+                let why = format!("cannot be merged into {}: resolve the conflicts first", pr.base_ref);
+                let run = Run { coverage, ..self.ended_run(subject, start.trigger, start.actor, gate, &why) };
+                let statuses = wording::all(&run, Verdict::Error, &why, links);
+                let new = NewRun { run, concluded: vec![], statuses, replaces: start.replaces, why: start.why };
+                return Ok(vec![Effect::Create(Box::new(new))]);
+            }
+            (Checkout::Merge, Mergeability::Unknown) if subject.tries >= MERGE_LOOKS => pr.head.clone(),
+            (Checkout::Merge, Mergeability::Unknown) => {
+                let why = "GitHub has not computed the test merge yet".to_owned();
+                return Err(Trouble::Later(why, SignedDuration::from_millis(1500)));
+            }
+        };
+        let mut effects = vec![];
+        let concluded = match start.suites {
+            Suites::Exactly(named) => {
+                let (repo, sha) = (subject.repo, &pr.head);
+                let unwaive =
+                    |suite: &SuiteName| Effect::Unwaive { repo: repo.clone(), sha: sha.clone(), suite: suite.clone() };
+                effects.extend(named.iter().map(unwaive));
+                vec![]
+            }
+            Suites::Needed | Suites::NeededOf(_) => self.known(subject, &gate).await?,
+        };
+        let run = Run {
+            coverage,
+            retry_of: start.retry_of,
+            ..self.new_run(subject, start.trigger, start.actor, gate, tested)
+        };
+        effects.push(self.announced(run, concluded, start.replaces, start.why).await?);
+        Ok(effects)
+    }
+
+    /// A run with the statuses that announce it.
+    pub(super) async fn announced(
+        &self,
+        run: Run,
+        concluded: Vec<(SuiteName, Conclusion)>,
+        replaces: Replaces,
+        why: String,
+    ) -> Result<Effect, Trouble> {
+        let links = &self.context.settings.links;
+        let mut view = RunView::new(run.clone());
+        view.conclusions.extend(concluded.iter().cloned());
+        let mut statuses = wording::pending(&view, links);
+        statuses.extend(concluded.iter().map(|(suite, conclusion)| wording::concluded(&run, suite, conclusion, links)));
+        statuses.extend(self.policy_mended(&run).await?);
+        Ok(Effect::Create(Box::new(NewRun { run, concluded, statuses, replaces, why })))
+    }
+
+    /// Suites of which the end is known before anything is started: waived, or not touched by the change.
+    async fn known(&self, subject: &Subject<'_>, gate: &Gate) -> Result<Vec<(SuiteName, Conclusion)>, Trouble> {
+        let success = |description: String| Conclusion { verdict: Verdict::Success, description };
+        let waivers = self.context.store.waivers(subject.repo, &subject.pr.head).await?;
+        let waived = |name: &SuiteName| waivers.iter().find(|waiver| waiver.suite == *name);
+        let unneeded = self.unneeded(subject.repo, subject.number, gate).await?;
+        let known = |name: &SuiteName| match waived(name) {
+            Some(waiver) => Some(success(waiver.text())),
+            None => unneeded.contains(name).then(|| success(wording::NOT_NEEDED.to_owned())),
+        };
+        Ok(gate.suites.keys().filter_map(|name| Some((name.clone(), known(name)?))).collect())
+    }
+
+    /// Suites that no changed file needs. Too many files need them all.
+    pub(super) async fn unneeded(&self, repo: &RepoName, pr: u64, gate: &Gate) -> Result<Vec<SuiteName>, Trouble> {
+        if gate.suites.values().all(|suite| suite.paths.is_empty()) {
+            return Ok(vec![]);
+        }
+        let files = self.context.ports.forge.changed_files(repo, pr).await.map_err(|error| self.later(&error))?;
+        let Some(files) = files else { return Ok(vec![]) };
+        let unneeded = gate.suites.iter().filter(|(_, suite)| !suite.paths.need(&files));
+        Ok(unneeded.map(|(name, _)| name.clone()).collect())
+    }
+
+    pub(super) fn new_run(&self, subject: &Subject<'_>, trigger: Trigger, actor: &str, gate: Gate, tested: Sha) -> Run {
+        let (now, pr) = (self.context.now(), subject.pr);
+        Run {
+            id: RunId::new(now),
+            repo: subject.repo.clone(),
+            pr: Some(subject.number),
+            head: pr.head.clone(),
+            base: pr.base.clone(),
+            base_ref: pr.base_ref.clone(),
+            tested,
+            coverage: Coverage::Whole,
+            retry_of: None,
+            trigger,
+            actor: actor.to_owned(),
+            state: RunState::Queued,
+            generation: 0,
+            gate,
+            cancel: None,
+            hold_s: None,
+            verdict: None,
+            message: None,
+            created_at: now,
+            admitted_at: None,
+            finished_at: None,
+        }
+    }
+
+    /// A run that ended before anything was started.
+    pub(super) fn ended_run(&self, subject: &Subject<'_>, trigger: Trigger, actor: &str, gate: Gate, why: &str) -> Run {
+        let run = self.new_run(subject, trigger, actor, gate, subject.pr.head.clone());
+        Run {
+            state: RunState::Finished,
+            verdict: Some(Verdict::Error),
+            message: Some(why.to_owned()),
+            finished_at: Some(run.created_at),
+            ..run
+        }
+    }
+}
+
+/// The gate with the suites that the run is about.
+fn chosen(gate: &Gate, suites: Suites<'_>) -> (Gate, Coverage) {
+    let mut gate = gate.clone();
+    let all = gate.suites.len();
+    match suites {
+        Suites::Needed => {}
+        Suites::NeededOf(names) | Suites::Exactly(names) => gate.suites.retain(|name, _| names.contains(name)),
+    }
+    let coverage = if gate.suites.len() == all { Coverage::Whole } else { Coverage::Chosen };
+    (gate, coverage)
+}
