@@ -217,3 +217,26 @@ fn only_required_suites_decide() {
     life.conclude("custom", Verdict::Error);
     assert_eq!(life.finish().0, Verdict::Error, "the worst decides");
 }
+
+#[test]
+fn what_is_known_before_anything_starts_needs_no_cluster() {
+    let mut life = Life::queued();
+    life.conclude("smoke", Verdict::Success);
+    assert_eq!(life.next(at(0)), Step::Admit);
+    life.conclude("custom", Verdict::Success);
+    assert_eq!(life.finish().0, Verdict::Success);
+}
+
+#[test]
+fn a_suite_that_is_concluded_from_outside_stops_and_the_others_go_on() {
+    let mut life = Life::set_up();
+    life.add_attempt("smoke", AttemptState::Running, None);
+    life.conclude("smoke", Verdict::Error);
+    let id = life.0.attempts[0].id;
+    assert_eq!(life.next(at(11)), Step::Stop(id, StopReason::Cancelled));
+    life.0.attempts[0].stop = Some(StopReason::Cancelled);
+    assert_eq!(life.next(at(11)), Step::Execute(id));
+    life.0.attempts[0].state = AttemptState::Done;
+    life.0.attempts[0].evidence = Some(broke(Exit::Stopped(StopReason::Cancelled)));
+    assert_eq!(life.next(at(12)), starts("custom", 1));
+}

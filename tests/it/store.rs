@@ -1,6 +1,7 @@
 //! The store on both databases: inbox, guards, one run per trigger, conclusions that stand, statuses that never go back.
 
 use portcullis::domain::attempt::{AttemptState, StopReason};
+use portcullis::domain::audit::Deed;
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::cluster::{ClusterState, SetupState, Stage};
 use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces, Whose};
@@ -9,7 +10,7 @@ use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{Created, NewDelivery, Receipt, Shown, Store, Taken};
+use portcullis::store::{AuditFilter, Created, NewDelivery, Receipt, Shown, Store, Taken};
 
 use crate::support::databases::on_both_databases;
 use crate::support::values::{self, at, attempt, cluster, run, status};
@@ -190,6 +191,54 @@ on_both_databases! {
         assert_eq!(view.conclusions[&smoke], green);
         assert_eq!(view.clusters[0].released_at, Some(at(4)));
         assert!(store.open_runs().await.unwrap().is_empty());
+    }
+
+    async fn a_held_cluster_outlives_its_run_until_the_hold_ends_or_is_let_go(database: Database) {
+        let store = &database.store;
+        for (pr, head) in [(7, 'a'), (8, 'd')] {
+            let queued = run(pr, head);
+            create(store, &queued).await;
+            store.admit(&queued, &cluster(&queued), at(1)).await.unwrap();
+            for state in [ClusterState::Creating, ClusterState::Ready] {
+                let now = store.run_view(queued.id).await.unwrap().unwrap().clusters.remove(0);
+                assert!(store.move_cluster(&now, state, None, at(2)).await.unwrap());
+            }
+            let outdated = store.run(queued.id).await.unwrap().unwrap();
+            let hold = Effects::of("", vec![Effect::HoldRun { run: queued.id, seconds: 3600 }]);
+            store.apply(&hold, None, at(3)).await.unwrap();
+            assert!(!store.finish(&outdated, Verdict::Failure, None, &[], at(4)).await.unwrap(), "it knows of no hold");
+            let active = store.run(queued.id).await.unwrap().unwrap();
+            assert!(store.finish(&active, Verdict::Failure, None, &[], at(4)).await.unwrap());
+        }
+        assert_eq!(store.release_orphans(at(5)).await.unwrap(), 0, "they are held");
+        let repo = "acme/infra".parse().unwrap();
+        let held = store.held_clusters(&repo, 7).await.unwrap();
+        assert_eq!((held.len(), held[0].held_until, held[0].released_at), (1, Some(at(3604)), None));
+        let longer = Effect::HoldCluster { cluster: held[0].id, until: at(100_000) };
+        store.apply(&Effects::of("", vec![longer]), None, at(5)).await.unwrap();
+        let kept = store.held_clusters(&repo, 7).await.unwrap().remove(0);
+        assert_eq!((kept.held_until, kept.expires_at), (Some(at(100_000)), at(100_000)));
+        let release = Effects::of("", vec![Effect::Release { repo: repo.clone(), pr: 7 }]);
+        store.apply(&release, None, at(6)).await.unwrap();
+        assert!(store.held_clusters(&repo, 7).await.unwrap().is_empty());
+        assert_eq!(store.release_orphans(at(3605)).await.unwrap(), 1, "the other one's time is over");
+    }
+
+    async fn the_audit_log_tells_who_did_what(database: Database) {
+        let store = &database.store;
+        let first = run(7, 'a');
+        create(store, &first).await;
+        let whose = Whose::Repo("acme/infra".parse().unwrap());
+        let cancel = Effect::Cancel { whose, reason: CancelReason::Uninstalled, by: "acme".into() };
+        store.apply(&Effects::of("", vec![cancel]), None, at(1)).await.unwrap();
+        let told: Vec<_> = store.audit_of(&first, 10).await.unwrap().into_iter().map(|e| (e.deed, e.actor)).collect();
+        assert_eq!(told, [(Deed::Started, "alice".to_owned()), (Deed::Cancelled, "acme".to_owned())]);
+        let filter = |pr| AuditFilter { repo: Some(first.repo.clone()), pr: Some(pr), before: None };
+        let newest = store.audit(&filter(7), 1).await.unwrap().remove(0);
+        assert_eq!(newest.1.deed, Deed::Cancelled);
+        let older = store.audit(&AuditFilter { before: Some(newest.0), ..filter(7) }, 10).await.unwrap();
+        assert_eq!(older.len(), 1);
+        assert!(store.audit(&filter(8), 10).await.unwrap().is_empty());
     }
 
     async fn a_final_status_is_never_followed_by_a_stale_pending(database: Database) {

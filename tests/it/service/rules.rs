@@ -1,6 +1,7 @@
 //! What a gate says about people, files and queues.
 
-use portcullis_github::{Files, Permission, PrSpec, StatusState};
+use portcullis_github::{Files, Permission, PrSpec, RawDelivery, StatusState};
+use serde_json::json;
 
 use crate::support::gate::{Gate, LABEL, TWO_SUITES, WAITING};
 
@@ -106,4 +107,59 @@ async fn a_broken_policy_is_told_once_in_a_comment() {
     let comments = pr.comments();
     assert_eq!(comments.len(), 1, "{comments:#?}");
     assert!(comments[0].body.contains("smkoe") && comments[0].body.contains("3:3"), "{}", comments[0].body);
+}
+
+#[tokio::test]
+async fn a_check_that_is_asked_for_again_runs_its_suite_again() {
+    let gate = Gate::start().await;
+    let pr = gate.open_pr("feature");
+    drop(pr.label(LABEL, "alice"));
+    gate.settled().await;
+    drop(pr.comment("alice", "/cancel"));
+    gate.settled().await;
+    let again = |name: &str, by: &str| {
+        let repository = json!({"full_name": "acme/infra"});
+        let body = json!({
+            "action": "rerequested", "check_run": {"name": name, "head_sha": pr.head_sha()},
+            "repository": repository, "sender": {"login": by, "type": "User"},
+        });
+        gate.hook.deliver_raw(RawDelivery::new("check_run", body.to_string()))
+    };
+    for (check, by) in [("portcullis/smoke", "mallory"), ("somebody/else", "alice")] {
+        drop(again(check, by));
+        gate.settled().await;
+        assert_eq!(gate.runs().await.len(), 1, "{check} by {by}");
+    }
+    drop(again("portcullis/smoke", "alice"));
+    gate.settled().await;
+    let run = gate.runs().await.remove(0);
+    assert_eq!((run["trigger"].as_str(), run["suites"].as_array().unwrap().len()), (Some("recheck"), 1));
+    assert_eq!(run["suites"][0]["name"], "smoke");
+}
+
+#[tokio::test]
+async fn what_is_out_of_reach_is_cancelled() {
+    let gate = Gate::start().await;
+    let pr = gate.open_pr("feature");
+    drop(pr.label(LABEL, "alice"));
+    gate.settled().await;
+    let away = |event: &str, action: &str, account: &str, removed: &str| {
+        let body = json!({
+            "action": action, "installation": {"id": 5, "account": {"login": account}},
+            "repositories_removed": [{"full_name": removed}],
+        });
+        gate.hook.deliver_raw(RawDelivery::new(event, body.to_string()))
+    };
+    drop(away("installation", "deleted", "acm", ""));
+    drop(away("installation", "created", "acme", ""));
+    drop(away("installation_repositories", "removed", "acme", "acme/infra_"));
+    gate.settled().await;
+    assert_eq!(gate.runs().await[0]["state"], "queued");
+    drop(away("installation_repositories", "removed", "acme", "Acme/Infra"));
+    gate.shows(&pr.head_sha(), &["smoke", "statefulset"], StatusState::Error, "cancelled: the repository is out").await;
+    drop(pr.unlabel(LABEL, "alice"));
+    drop(pr.label(LABEL, "alice"));
+    gate.announced(&pr.head_sha()).await;
+    drop(away("installation", "suspend", "Acme", ""));
+    gate.shows(&pr.head_sha(), &["smoke", "statefulset"], StatusState::Error, "cancelled: the repository is out").await;
 }
