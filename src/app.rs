@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -86,15 +87,15 @@ impl App {
             stop.cancel();
             result
         };
-        let served = async {
-            let result = web::serve(listener, self.web(), stop.clone()).await;
-            stop.cancel();
-            result
-        };
-        let (engine, served) = tokio::join!(engine, served);
+        let (closed, ended) = (CancellationToken::new(), oneshot::channel());
+        let door = Door { listener: listener.into_std()?, web: self.web(), stop: stop.clone(), closed: closed.clone() };
+        let thread = tokio::task::spawn_blocking(move || door.keep(ended.0));
+        let (engine, served) = tokio::join!(engine, ended.1);
         self.docker.close().await;
         self.context.store.close().await;
-        engine.and(served.context("the listener broke"))
+        closed.cancel();
+        thread.await.context("the listener's thread broke")?;
+        engine.and(served?.context("the listener broke"))
     }
 
     /// What the web room is given.
@@ -111,6 +112,32 @@ impl App {
             wake: Arc::new(move || waker.wake()),
             limits: web::Limits::default(),
         }
+    }
+}
+
+/// Everything HTTP, on one thread of its own: what the engine does cannot delay a webhook, and one thread takes in a third more of
+/// them per CPU-second than threads that hand each other every request.
+struct Door {
+    listener: std::net::TcpListener,
+    web: Web,
+    stop: CancellationToken,
+    /// Ends the thread: connections of the store that were opened on it must live until the store is closed.
+    closed: CancellationToken,
+}
+
+impl Door {
+    fn keep(self, ended: oneshot::Sender<anyhow::Result<()>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("the operating system gives a thread an event queue");
+        runtime.block_on(async {
+            let served =
+                async { Ok(web::serve(TcpListener::from_std(self.listener)?, self.web, self.stop.clone()).await?) };
+            let result = served.await;
+            self.stop.cancel();
+            // Whoever waited for it is gone only when the process ends.
+            let _ = ended.send(result);
+            self.closed.cancelled().await;
+        });
     }
 }
 

@@ -2,12 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use portcullis::cli::Cli;
-
 fn main() -> ExitCode {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .expect("the provider is installed once, before any connection");
-    Cli::parse().run()
+    portcullis::cli::run()
 }

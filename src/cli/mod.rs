@@ -18,7 +18,7 @@ use crate::config::{ConfigError, ServerConfig};
 /// A CI gatekeeper for code that must prove itself on a real Kubernetes cluster.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -51,9 +51,23 @@ struct ServeArgs {
     config: Option<PathBuf>,
 }
 
+/// Exit status of a call that cannot be understood. clap's own is 2, which `report` gives to a verdict.
+const USAGE: u8 = 64;
+
+/// Does what the process's arguments ask for.
+pub fn run() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(error) => {
+            // Help and version come this way too, and a closed output leaves nobody to tell.
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
 impl Cli {
-    /// Does what was asked for.
-    pub fn run(self) -> ExitCode {
+    fn run(self) -> ExitCode {
         match self.command {
             Command::Serve(args) => serve(&args),
             Command::Check(args) => check::run(&args),

@@ -105,8 +105,13 @@ fn completions_know_the_commands() {
 }
 
 #[test]
-fn a_wrong_command_is_a_usage_error() {
-    let ended = portcullis(Path::new("."), &["chekc"]);
-    assert_eq!(ended.status, 2);
-    assert!(ended.stderr.contains("check"), "{}", ended.stderr);
+fn a_call_that_cannot_be_understood_is_told_from_a_verdict() {
+    for arguments in [&["report"][..], &["no-such-command"], &["serve", "--no-such-option"]] {
+        let ended = portcullis(Path::new("/"), arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (64, ""), "{arguments:?}");
+        assert!(ended.stderr.contains("Usage: portcullis"), "{}", ended.stderr);
+    }
+    assert!(portcullis(Path::new("."), &["chekc"]).stderr.contains("check"), "what was meant is suggested");
+    let help = portcullis(Path::new("/"), &["report", "--help"]);
+    assert_eq!((help.status, help.stderr.as_str()), (0, ""));
 }
