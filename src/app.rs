@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::adapters::artifacts::{Bucket, ObjectArtifacts, Place};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::docker::{Docker, DockerSettings, Privileged};
 use crate::adapters::github::{Auth, Github, GithubSettings, Timeouts};
@@ -18,7 +19,7 @@ use crate::adapters::kube::KubeApi;
 use crate::artifacts::Artifacts;
 use crate::config::server::{self, Credentials, ServerConfig};
 use crate::domain::wording::Links;
-use crate::ports::Ports;
+use crate::ports::{ArtifactStore, Ports};
 use crate::reconcile::driver::{self, Waker};
 use crate::reconcile::{self, Settings};
 use crate::store::Store;
@@ -55,6 +56,8 @@ impl App {
             runs_per_repo: config.capacity.runs_per_repo as usize,
             lease: config.limits.lease,
             keep_deliveries: config.limits.keep_deliveries,
+            keep_artifacts: config.artifacts.keep,
+            keep_statistics: config.limits.keep_statistics,
             max_archive_bytes: config.limits.archive_bytes,
             max_results_bytes: config.limits.results_bytes,
         };
@@ -67,6 +70,7 @@ impl App {
                 kubernetes: Arc::new(KubeApi::default()),
                 executor: docker.clone(),
                 clock,
+                artifacts: kept(config.artifacts.store.as_ref())?,
             },
             artifacts: Artifacts::new(&config.data_dir),
             settings: Arc::new(settings),
@@ -104,6 +108,7 @@ impl App {
         Web {
             store: self.context.store.clone(),
             artifacts: self.context.artifacts.clone(),
+            kept: self.context.ports.artifacts.clone(),
             provider: self.context.ports.provider.clone(),
             clock: self.context.ports.clock.clone(),
             links: self.context.settings.links.clone(),
@@ -182,6 +187,23 @@ fn own(data_dir: &Path) -> anyhow::Result<File> {
     let lock = File::create(data_dir.join("portcullis.lock")).with_context(|| format!("cannot write to {shown}"))?;
     lock.try_lock().map_err(|_| anyhow::anyhow!("another portcullis uses the data directory {shown}"))?;
     Ok(lock)
+}
+
+/// Where files of runs go, if they do not stay.
+fn kept(place: Option<&server::ArtifactPlace>) -> anyhow::Result<Option<Arc<dyn ArtifactStore>>> {
+    let place = match place {
+        None => return Ok(None),
+        Some(server::ArtifactPlace::Folder(folder)) => Place::Folder(folder.clone()),
+        Some(server::ArtifactPlace::S3 { bucket, prefix, endpoint, region, credentials }) => Place::S3(Bucket {
+            name: bucket.clone(),
+            prefix: prefix.clone(),
+            endpoint: endpoint.clone(),
+            region: region.clone(),
+            credentials: credentials.clone(),
+        }),
+    };
+    let store = ObjectArtifacts::new(&place).context("the artifacts' store cannot be used")?;
+    Ok(Some(Arc::new(store)))
 }
 
 fn docker_settings(config: &server::Docker, instance: String) -> DockerSettings {

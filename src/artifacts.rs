@@ -1,9 +1,13 @@
-//! Where files of a run lie in the data directory. Paths only: whoever reads or writes them does so itself.
+//! Where files of a run lie in the data directory, and under which key once they were moved to an object store. Paths only: whoever
+//! reads or writes them does so itself.
 
 use std::path::{Path, PathBuf};
 
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
 use crate::domain::names::{Sha, SuiteName};
+
+/// The folder of all runs' files.
+pub const RUNS: &str = "runs";
 
 /// The layout of the data directory:
 /// `runs/<run>/<attempt>/log.txt`, `runs/<run>/<attempt>/results/…`, `runs/<run>/<attempt>/junit.xml`,
@@ -26,9 +30,33 @@ impl Artifacts {
         &self.root
     }
 
+    /// What a file is called in an object store: its path below the data directory, with slashes.
+    pub fn key(&self, path: &Path) -> String {
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+    }
+
+    /// Runs that have files here, the oldest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read; one that is not there holds nothing.
+    pub async fn runs(&self) -> std::io::Result<Vec<RunId>> {
+        let mut found = Vec::new();
+        let mut folders = match tokio::fs::read_dir(self.root.join(RUNS)).await {
+            Ok(folders) => folders,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(error),
+        };
+        while let Some(folder) = folders.next_entry().await? {
+            found.extend(folder.file_name().to_str().and_then(|name| name.parse::<RunId>().ok()));
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// Everything that is kept of a run.
     pub fn run(&self, run: RunId) -> PathBuf {
-        self.root.join("runs").join(run.to_string())
+        self.root.join(RUNS).join(run.to_string())
     }
 
     /// Everything that is kept of an attempt.

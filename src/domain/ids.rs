@@ -21,6 +21,12 @@ macro_rules! id {
                 Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
             }
 
+            /// When it was made, to the millisecond.
+            pub fn made_at(self) -> Option<Timestamp> {
+                let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+                Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
+            }
+
             /// The first and last groups of digits: short enough for a container's name, still unique in practice.
             pub fn short(self) -> String {
                 let all = self.0.simple().to_string();
@@ -71,6 +77,7 @@ mod tests {
         let early = RunId::new(Timestamp::from_second(1_700_000_000).unwrap());
         let late = RunId::new(Timestamp::from_second(1_700_000_001).unwrap());
         assert!(early < late);
+        assert_eq!(early.made_at(), Timestamp::from_second(1_700_000_000).ok());
         assert_eq!(early.to_string().parse::<RunId>().unwrap(), early);
         assert_eq!(early.short().len(), 14);
         assert_ne!(early.short(), late.short());

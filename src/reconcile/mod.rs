@@ -10,6 +10,7 @@ pub mod driver;
 mod execute;
 mod intake;
 mod janitor;
+mod keep;
 mod prepare;
 mod publish;
 
@@ -50,6 +51,10 @@ pub struct Settings {
     pub lease: SignedDuration,
     /// How long processed deliveries are kept.
     pub keep_deliveries: SignedDuration,
+    /// How long files of runs are kept.
+    pub keep_artifacts: SignedDuration,
+    /// How long what was seen of specs is kept.
+    pub keep_statistics: SignedDuration,
     /// Largest repository archive that is fetched, in bytes.
     pub max_archive_bytes: u64,
     /// Most that is copied out of a suite's results folder, in bytes.
@@ -109,6 +114,7 @@ pub fn all(context: &Context) -> Vec<Box<dyn Reconciler>> {
         Box::new(conclude::Conclude::new(context.clone())),
         Box::new(publish::Publish::new(context.clone())),
         Box::new(converse::Converse::new(context.clone())),
+        Box::new(keep::Keep::new(context.clone())),
         Box::new(janitor::Janitor::new(context.clone())),
     ]
 }

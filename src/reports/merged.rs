@@ -1,12 +1,13 @@
 //! Writes a merged report as JUnit XML: one `<testcase>` per case, its failed tries as `flakyFailure` or `rerunFailure`.
 //! Cases that were only counted are not listed; each suite says how many there are.
 
+use std::collections::HashMap;
 use std::io;
 
 use indexmap::IndexMap;
 use quick_junit::{NonSuccessKind, Property, Report as Document, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use crate::domain::case::{Case, CaseOutcome, Try, TryStatus};
+use crate::domain::case::{Case, CaseId, CaseOutcome, Try, TryStatus};
 use crate::domain::report::Report;
 use crate::domain::text::headline;
 
@@ -15,9 +16,12 @@ use crate::domain::text::headline;
 /// # Errors
 /// Those of the writer.
 pub fn write_merged(report: &Report, name: &str, out: impl io::Write) -> io::Result<()> {
-    let mut suites: IndexMap<&str, TestSuite> = IndexMap::new();
+    let mut suites: IndexMap<(&str, u32), TestSuite> = IndexMap::new();
+    let mut before: HashMap<&CaseId, u32> = HashMap::new();
     for case in &report.cases {
-        let suite = suites.entry(&case.id.suite).or_insert_with(|| TestSuite::new(&*case.id.suite));
+        // Two cases of one name (two browsers, two files) in one suite would read as one that was tried twice: each gets its own.
+        let nth = before.entry(&case.id).and_modify(|nth| *nth += 1).or_default();
+        let suite = suites.entry((&case.id.suite, *nth)).or_insert_with(|| TestSuite::new(&*case.id.suite));
         suite.add_test_case(test_case(case));
     }
     let mut document = Document::new(name);

@@ -52,3 +52,16 @@ fn suite_failures_and_uncounted_cases_are_mentioned() {
     assert!(xml.contains("BeforeSuite") && xml.contains("unlisted.skipped"), "{xml}");
     assert!(again.cases.iter().any(|case| case.outcome().is_bad()) || !again.events.is_empty(), "{xml}");
 }
+
+#[test]
+fn a_failure_beside_a_pass_of_the_same_name_stays_a_failure() {
+    let browser = |host: &str, inside: &str| {
+        format!(
+            "<testsuite name=\"shop\" hostname=\"{host}\"><testcase name=\"pays\" classname=\"c\">{inside}</testcase></testsuite>"
+        )
+    };
+    let xml = format!("<testsuites>{}{}</testsuites>", browser("a", "<failure>no</failure>"), browser("b", ""));
+    let (first, again, written) = round_trip(&xml);
+    assert_eq!((first.counts().failed, first.counts().passed), (1, 1));
+    assert_eq!(again.counts().failed, 1, "{written}");
+}

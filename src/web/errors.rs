@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 
+use crate::ports::ArtifactError;
 use crate::store::StoreError;
 
 /// Why a page or an answer of the API cannot be given.
@@ -28,6 +29,8 @@ pub(super) enum Trouble {
     Store(#[from] StoreError),
     #[error("a file could not be read")]
     File(#[from] std::io::Error),
+    #[error("the object store failed")]
+    Artifacts(#[from] ArtifactError),
     #[error("a page could not be rendered")]
     Render(#[from] askama::Error),
 }
@@ -48,7 +51,7 @@ impl IntoResponse for Trouble {
             Trouble::Missing(_) => Explanation { status: StatusCode::NOT_FOUND, text, cause: None },
             Trouble::Nonsense(_) => Explanation { status: StatusCode::BAD_REQUEST, text, cause: None },
             Trouble::Busy(_) => Explanation { status: StatusCode::SERVICE_UNAVAILABLE, text, cause: None },
-            Trouble::Store(_) | Trouble::File(_) | Trouble::Render(_) => Explanation {
+            Trouble::Store(_) | Trouble::File(_) | Trouble::Artifacts(_) | Trouble::Render(_) => Explanation {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 text: "something went wrong on our side".to_owned(),
                 cause: Some(Arc::new(self)),

@@ -33,7 +33,13 @@ pub(super) async fn serve(path: &Path, shown: Shown, name: &str) -> Result<Respo
         Err(error) => return Err(error.into()),
     };
     let length = file.metadata().await?.len();
-    let mut response = Response::new(Body::from_stream(ReaderStream::with_capacity(file.take(length), 64 << 10)));
+    let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), 64 << 10));
+    Ok(response(body, length, shown, name))
+}
+
+/// A file's bytes with the headers that keep a browser from doing anything with them.
+pub(super) fn response(body: Body, length: u64, shown: Shown, name: &str) -> Response {
+    let mut response = Response::new(body);
     let (kind, disposition) = match shown {
         Shown::Text => ("text/plain; charset=utf-8", "inline".to_owned()),
         Shown::Download => ("application/octet-stream", format!("attachment; filename=\"{}\"", plain(name))),
@@ -45,7 +51,13 @@ pub(super) async fn serve(path: &Path, shown: Shown, name: &str) -> Result<Respo
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
-    Ok(response)
+    response
+}
+
+/// Whether a path is made of plain names only.
+pub(super) fn is_plain(path: &str) -> bool {
+    let mut parts = Path::new(path).components().peekable();
+    !path.contains('\0') && parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// A name that fits between the quotes of a header.

@@ -57,6 +57,11 @@ pub(super) async fn tail(path: &Path, max_bytes: u64, max_lines: usize) -> std::
     file.seek(SeekFrom::Start(from)).await?;
     let mut bytes = Vec::new();
     file.take(max_bytes).read_to_end(&mut bytes).await?;
+    Ok(last_lines(&bytes, from, max_lines))
+}
+
+/// The last lines of a file of which these bytes, from this place on, are the end.
+pub(super) fn last_lines(bytes: &[u8], from: u64, max_lines: usize) -> Tail {
     let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     // The first line of a file cut in the middle is cut in the middle too.
     let skipped =
@@ -64,7 +69,7 @@ pub(super) async fn tail(path: &Path, max_bytes: u64, max_lines: usize) -> std::
     let shown = &bytes[skipped.min(complete)..complete];
     let all = shown.iter().filter(|byte| **byte == b'\n').count();
     let lines = shown.split_inclusive(|byte| *byte == b'\n').skip(all.saturating_sub(max_lines)).map(line).collect();
-    Ok(Tail { lines, is_cut: from > 0 || all > max_lines, end: from + complete as u64 })
+    Tail { lines, is_cut: from > 0 || all > max_lines, end: from + complete as u64 }
 }
 
 /// `2026-11-21T02:56:04.123456789Z text` as a line; text without a time is shown all the same.

@@ -15,6 +15,7 @@ mod linger;
 mod metrics;
 mod pages;
 mod server;
+mod shelf;
 mod signature;
 mod timeline;
 mod views;
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
 use crate::domain::wording::Links;
-use crate::ports::{Clock, ClusterProvider};
+use crate::ports::{ArtifactStore, Clock, ClusterProvider};
 use crate::store::Store;
 
 pub use server::serve;
@@ -42,6 +43,8 @@ pub use server::serve;
 pub struct Web {
     pub store: Store,
     pub artifacts: Artifacts,
+    /// Where files of runs are once they were moved; absent, they stay where they are.
+    pub kept: Option<Arc<dyn ArtifactStore>>,
     pub provider: Arc<dyn ClusterProvider>,
     pub clock: Arc<dyn Clock>,
     pub links: Links,

@@ -16,8 +16,9 @@ use super::deeds::Done;
 use super::errors::Trouble;
 use super::files::{self, Shown};
 use super::follow::{self, Follower, Line, Tail};
+use super::shelf::{self, Shelf};
 use super::timeline::Bar;
-use super::views::{self, Forge, Found, Header, Machine, Row, Suite, Told};
+use super::views::{self, Forge, Found, Header, Left, Machine, Row, Suite, Told};
 use super::{Room, State};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
@@ -179,14 +180,18 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Page {
     let view = view(&room, &run).await?;
     let now = room.web.clock.now();
     let mut found = HashMap::new();
+    let shelf = shelf::of(&room, view.run.id).await?;
     for attempt in &view.attempts {
-        found.insert(attempt.id, look(&room, attempt).await?);
+        found.insert(attempt.id, look(&room, &shelf, attempt).await?);
     }
     let mut clusters = Vec::new();
     for cluster in &view.clusters {
-        let log = room.web.artifacts.cluster_log(view.run.id, cluster.id);
-        let clues = room.web.artifacts.cluster_diagnostics(view.run.id, cluster.id);
-        clusters.push(Machine::new(cluster, &view, exists(&log).await, exists(&clues).await));
+        let (run, artifacts) = (view.run.id, &room.web.artifacts);
+        let left = Left {
+            log: shelf.has(&room, &artifacts.cluster_log(run, cluster.id)),
+            diagnostics: shelf.has(&room, &artifacts.cluster_diagnostics(run, cluster.id)),
+        };
+        clusters.push(Machine::new(cluster, &view, left));
     }
     let statuses = room.web.store.statuses_of(view.run.id).await?;
     let deeds = room.web.store.audit_of(&view.run, DEEDS).await?;
@@ -200,26 +205,22 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Page {
     })
 }
 
-async fn look(room: &Room, attempt: &Attempt) -> Result<Found, Trouble> {
-    let artifacts = &room.web.artifacts;
-    let log = artifacts.log(attempt.run, attempt.id);
+async fn look(room: &Room, shelf: &Shelf, attempt: &Attempt) -> Result<Found, Trouble> {
+    let (artifacts, run, id) = (&room.web.artifacts, attempt.run, attempt.id);
+    let log = artifacts.log(run, id);
     if attempt.state != AttemptState::Done {
         let tail = follow::tail(&log, GLANCE_BYTES, GLANCE_LINES).await?;
-        return Ok(Found { has_log: exists(&log).await, tail: tail.lines, ..Found::default() });
+        return Ok(Found { has_log: shelf.has(room, &log), tail: tail.lines, ..Found::default() });
     }
     Ok(Found {
-        notable: room.web.store.notable_cases(attempt.id, NOTABLE).await?,
-        has_log: exists(&log).await,
-        has_junit: exists(&artifacts.junit(attempt.run, attempt.id)).await,
-        has_summary: exists(&artifacts.summary(attempt.run, attempt.id)).await,
-        has_diagnostics: exists(&artifacts.diagnostics(attempt.run, attempt.id)).await,
-        has_results: exists(&artifacts.results(attempt.run, attempt.id)).await,
+        notable: room.web.store.notable_cases(id, NOTABLE).await?,
+        has_log: shelf.has(room, &log),
+        has_junit: shelf.has(room, &artifacts.junit(run, id)),
+        has_summary: shelf.has(room, &artifacts.summary(run, id)),
+        has_diagnostics: shelf.has(room, &artifacts.diagnostics(run, id)),
+        has_results: shelf.has(room, &artifacts.results(run, id)),
         tail: vec![],
     })
-}
-
-async fn exists(path: &std::path::Path) -> bool {
-    tokio::fs::try_exists(path).await.unwrap_or(false)
 }
 
 async fn view(room: &Room, run: &str) -> Result<RunView, Trouble> {
@@ -253,7 +254,7 @@ struct LogPage {
 async fn log(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
     let path = room.web.artifacts.log(attempt.run, attempt.id);
-    let Tail { lines, is_cut, end } = follow::tail(&path, LOG_BYTES, LOG_LINES).await?;
+    let Tail { lines, is_cut, end } = shelf::tail(&room, &path, LOG_BYTES, LOG_LINES).await?;
     show(&LogPage {
         run: attempt.run.to_string(),
         attempt: attempt.id.to_string(),
@@ -268,7 +269,7 @@ async fn log(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
 
 async fn log_text(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
-    files::serve(&room.web.artifacts.log(attempt.run, attempt.id), Shown::Text, "log.txt").await
+    shelf::serve(&room, &room.web.artifacts.log(attempt.run, attempt.id), Shown::Text, "log.txt").await
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -296,18 +297,18 @@ async fn log_events(
 async fn junit(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
     let name = format!("junit-{}-{}.xml", attempt.suite, attempt.number);
-    files::serve(&room.web.artifacts.junit(attempt.run, attempt.id), Shown::Download, &name).await
+    shelf::serve(&room, &room.web.artifacts.junit(attempt.run, attempt.id), Shown::Download, &name).await
 }
 
 async fn summary(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
-    files::serve(&room.web.artifacts.summary(attempt.run, attempt.id), Shown::Text, "summary.json").await
+    shelf::serve(&room, &room.web.artifacts.summary(attempt.run, attempt.id), Shown::Text, "summary.json").await
 }
 
 async fn diagnostics(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
     let name = format!("diagnostics-{}-{}.tar.gz", attempt.suite, attempt.number);
-    files::serve(&room.web.artifacts.diagnostics(attempt.run, attempt.id), Shown::Download, &name).await
+    shelf::serve(&room, &room.web.artifacts.diagnostics(attempt.run, attempt.id), Shown::Download, &name).await
 }
 
 #[derive(Template)]
@@ -322,8 +323,7 @@ struct ResultsPage {
 
 async fn results(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
-    let folder = room.web.artifacts.results(attempt.run, attempt.id);
-    let files = tokio::task::spawn_blocking(move || files::list(&folder)).await.map_err(std::io::Error::other)?;
+    let files = shelf::results(&room, &room.web.artifacts.results(attempt.run, attempt.id)).await?;
     show(&ResultsPage {
         run: attempt.run.to_string(),
         attempt: attempt.id.to_string(),
@@ -335,9 +335,7 @@ async fn results(Extract(room): State, Path((run, attempt)): AttemptPath) -> Pag
 
 async fn result(Extract(room): State, Path((run, attempt, path)): Path<(String, String, String)>) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
-    let file = files::within(&room.web.artifacts.results(attempt.run, attempt.id), &path).await?;
-    let name = path.rsplit('/').next().unwrap_or("result");
-    files::serve(&file, files::shown(&path), name).await
+    shelf::serve_result(&room, &room.web.artifacts.results(attempt.run, attempt.id), &path).await
 }
 
 /// A cluster by the names in its address.
@@ -348,11 +346,11 @@ fn cluster_of(run: &str, cluster: &str) -> Result<(RunId, ClusterId), Trouble> {
 
 async fn cluster_log(Extract(room): State, Path((run, cluster)): AttemptPath) -> Page {
     let (run, cluster) = cluster_of(&run, &cluster)?;
-    files::serve(&room.web.artifacts.cluster_log(run, cluster), Shown::Text, "cluster.log").await
+    shelf::serve(&room, &room.web.artifacts.cluster_log(run, cluster), Shown::Text, "cluster.log").await
 }
 
 async fn cluster_diagnostics(Extract(room): State, Path((run, cluster)): AttemptPath) -> Page {
     let (run, cluster) = cluster_of(&run, &cluster)?;
     let file = room.web.artifacts.cluster_diagnostics(run, cluster);
-    files::serve(&file, Shown::Download, "cluster-diagnostics.tar.gz").await
+    shelf::serve(&room, &file, Shown::Download, "cluster-diagnostics.tar.gz").await
 }

@@ -422,12 +422,18 @@ pub(super) struct Machine {
     pub(super) nodes: u8,
     pub(super) message: Option<String>,
     pub(super) setups: Vec<String>,
-    pub(super) has_log: bool,
-    pub(super) has_diagnostics: bool,
+    pub(super) left: Left,
+}
+
+/// What a cluster left behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub(super) log: bool,
+    pub(super) diagnostics: bool,
 }
 
 impl Machine {
-    pub(super) fn new(cluster: &Cluster, view: &RunView, has_log: bool, has_diagnostics: bool) -> Self {
+    pub(super) fn new(cluster: &Cluster, view: &RunView, left: Left) -> Self {
         let (tone, word) = match cluster.state {
             ClusterState::Requested => (Tone::Waiting, "requested"),
             ClusterState::Creating => (Tone::Live, "being created"),
@@ -454,8 +460,7 @@ impl Machine {
             nodes: cluster.plan.nodes,
             message: kept(cluster).or_else(|| cluster.message.clone()),
             setups: setups.collect(),
-            has_log,
-            has_diagnostics,
+            left,
         }
     }
 }

@@ -8,6 +8,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("octocrab", &["adapters/github"]),
     ("bollard", &["adapters/docker"]),
+    ("object_store", &["adapters/artifacts"]),
     ("kube", &["adapters/kube"]),
     ("k8s_openapi", &["adapters/kube"]),
     ("axum", &["web", "app.rs"]),

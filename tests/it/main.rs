@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "what tests share is public within this one binary")]
 
 mod architecture;
+mod artifacts;
 mod cli;
 mod cluster;
 mod config;

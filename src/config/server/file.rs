@@ -18,6 +18,7 @@ pub(super) struct ServerFile {
     pub(super) capacity: CapacitySection,
     pub(super) repositories: RepositoriesSection,
     pub(super) limits: LimitsSection,
+    pub(super) artifacts: ArtifactsSection,
     pub(super) log: LogSection,
 }
 
@@ -119,10 +120,33 @@ pub(super) struct LimitsSection {
     pub(super) lease: Option<Set<String>>,
     /// How long processed webhooks are kept. Default `7d`.
     pub(super) keep_deliveries: Option<Set<String>>,
+    /// How long it is kept how specs came out, for telling what flakes. Default `180d`.
+    pub(super) keep_statistics: Option<Set<String>>,
     /// Largest repository archive that is fetched. Default `256Mi`.
     pub(super) archive: Option<Set<String>>,
     /// How much of a suite's results folder is kept. Default `1Gi`.
     pub(super) results: Option<Set<String>>,
+}
+
+/// Where logs, reports and diagnostics of runs go when they are over. Without `store` they stay in the data folder.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(inline)]
+pub(super) struct ArtifactsSection {
+    /// `s3://BUCKET`, `s3://BUCKET/PREFIX`, or a folder elsewhere.
+    pub(super) store: Option<Set<String>>,
+    /// Address of a service that speaks like S3. Default: Amazon's own.
+    pub(super) endpoint: Option<Set<String>>,
+    /// Default `us-east-1`.
+    pub(super) region: Option<Set<String>>,
+    /// Id of the access key. Without one the role of the machine is used.
+    pub(super) access_key: Option<Set<String>>,
+    /// The access key's secret.
+    pub(super) secret_key: Option<Set<String>>,
+    /// File that holds the access key's secret.
+    pub(super) secret_key_file: Option<Set<String>>,
+    /// How long files of runs are kept. Default `90d`.
+    pub(super) keep_files: Option<Set<String>>,
 }
 
 /// The service's own log.

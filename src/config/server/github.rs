@@ -85,7 +85,7 @@ impl Resolver<'_> {
     }
 
     /// A secret by value or by file.
-    fn secret(&mut self, key: &str, value: Option<Set<String>>, file: Option<Set<String>>) -> Secret {
+    pub(super) fn secret(&mut self, key: &str, value: Option<Set<String>>, file: Option<Set<String>>) -> Secret {
         let (text, origin) = match (value, file) {
             (None, None) => return Secret::Absent,
             (Some(_), Some(file)) => {
@@ -114,7 +114,7 @@ impl Resolver<'_> {
 }
 
 /// What became of a secret that may be given in two ways.
-enum Secret {
+pub(super) enum Secret {
     Absent,
     /// Given, but wrong; the problem is noted already.
     Unreadable,

@@ -1,6 +1,7 @@
 //! The server's own configuration: file, environment and secret files in, checked values out. Secrets stay wrapped and are
 //! never part of a message.
 
+mod artifacts;
 mod file;
 mod github;
 mod layers;
@@ -34,6 +35,7 @@ pub struct ServerConfig {
     /// What holds for single repositories.
     pub repositories: Overrides,
     pub limits: Limits,
+    pub artifacts: Artifacts,
     pub log: Log,
 }
 
@@ -94,8 +96,34 @@ pub struct Limits {
     pub lease: SignedDuration,
     /// How long processed deliveries are kept.
     pub keep_deliveries: SignedDuration,
+    /// How long what was seen of specs is kept.
+    pub keep_statistics: SignedDuration,
     pub archive_bytes: u64,
     pub results_bytes: u64,
+}
+
+/// Where files of runs go when they are over, and for how long.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    /// The data folder where absent.
+    pub store: Option<ArtifactPlace>,
+    pub keep: SignedDuration,
+}
+
+/// Where files of runs are kept.
+#[derive(Debug, Clone)]
+pub enum ArtifactPlace {
+    Folder(PathBuf),
+    S3 {
+        bucket: String,
+        /// What all keys start with; may be empty.
+        prefix: String,
+        /// Amazon's own where absent.
+        endpoint: Option<Url>,
+        region: String,
+        /// Key id and secret; the role of the machine where absent.
+        credentials: Option<(String, SecretString)>,
+    },
 }
 
 /// The service's own log.

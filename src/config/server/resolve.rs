@@ -17,7 +17,7 @@ use crate::config::values;
 use crate::domain::names::{BadName, SuiteName};
 use crate::domain::overrides::{Overrides, Pattern};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 const MIB: u64 = 1 << 20;
 
 /// The configuration, or everything that is wrong. `name` is what missing keys are missing from; `docker_host` is the engine's address where no setting names one.
@@ -36,6 +36,7 @@ pub(super) fn resolve(
         capacity: resolver.capacity(file.capacity),
         repositories: resolver.repositories(file.repositories),
         limits: resolver.limits(file.limits),
+        artifacts: resolver.artifacts(file.artifacts),
         log: resolver.log(file.log),
         listen,
         public_url,
@@ -59,7 +60,11 @@ impl Resolver<'_> {
         self.read_some(set, parse).unwrap_or(default)
     }
 
-    fn read_some<V, T>(&mut self, set: Option<Set<V>>, parse: impl Fn(&V) -> Result<T, String>) -> Option<T> {
+    pub(super) fn read_some<V, T>(
+        &mut self,
+        set: Option<Set<V>>,
+        parse: impl Fn(&V) -> Result<T, String>,
+    ) -> Option<T> {
         let set = set?;
         let parsed = parse(&set.value);
         parsed.map_err(|message| self.add(set.origin, message)).ok()
@@ -122,6 +127,8 @@ impl Resolver<'_> {
             lease: self.read(section.lease, SignedDuration::from_hours(6), |text| period(text, 7 * DAY)),
             keep_deliveries: self
                 .read(section.keep_deliveries, SignedDuration::from_hours(7 * 24), |text| period(text, 3660 * DAY)),
+            keep_statistics: self
+                .read(section.keep_statistics, SignedDuration::from_hours(180 * 24), |text| period(text, 3660 * DAY)),
             archive_bytes: self.read(section.archive, 256 * MIB, |text| values::bytes(text)),
             results_bytes: self.read(section.results, 1024 * MIB, |text| values::bytes(text)),
         }
@@ -199,7 +206,7 @@ fn within(key: &str, number: u64, most: u32) -> Result<u32, String> {
     fits.ok_or_else(|| format!("`{key}` must be 1 to {most}, not {number}"))
 }
 
-fn period(text: &str, most: Duration) -> Result<SignedDuration, String> {
+pub(super) fn period(text: &str, most: Duration) -> Result<SignedDuration, String> {
     let duration = values::duration(text, most)?;
     Ok(SignedDuration::try_from(duration).expect("bounded by some years"))
 }

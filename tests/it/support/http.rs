@@ -95,6 +95,7 @@ impl Service {
         let web = Web {
             store: store.clone(),
             artifacts: artifacts.clone(),
+            kept: None,
             provider: Arc::new(NoEngine),
             clock: Arc::new(FixedClock),
             links: Links { context_prefix: "portcullis".into(), public_url: format!("http://{address}") },

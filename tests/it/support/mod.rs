@@ -4,4 +4,5 @@ pub mod databases;
 pub mod engine;
 pub mod gate;
 pub mod http;
+pub mod s3;
 pub mod values;

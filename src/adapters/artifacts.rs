@@ -1,0 +1,157 @@
+//! Files of runs in an object store: S3 and what speaks like it, or a folder elsewhere. Translates keys and errors, decides nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
+use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, RetryConfig};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+use url::Url;
+
+use crate::ports::{ArtifactError, ArtifactStore, Kept, KeptFile, Part};
+
+/// Bytes sent at once; a larger file goes in parts of this size.
+const PIECE: usize = 8 << 20;
+/// A request that has not answered by then is tried again, and given up after all tries.
+const ANSWER: Duration = Duration::from_secs(60);
+const CONNECT: Duration = Duration::from_secs(5);
+const TRIES: usize = 3;
+const ALL_TRIES: Duration = Duration::from_secs(90);
+/// Objects that are deleted side by side.
+const AT_ONCE: usize = 8;
+
+/// Where the objects are.
+#[derive(Debug, Clone)]
+pub enum Place {
+    Folder(PathBuf),
+    S3(Bucket),
+}
+
+/// A bucket of S3 or of a service that speaks like it.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    pub name: String,
+    /// What all keys start with; may be empty.
+    pub prefix: String,
+    /// Amazon's own where absent.
+    pub endpoint: Option<Url>,
+    pub region: String,
+    /// Key id and secret; the role of the machine where absent.
+    pub credentials: Option<(String, SecretString)>,
+}
+
+/// The port to an object store.
+pub struct ObjectArtifacts {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl ObjectArtifacts {
+    /// Does not talk to the store yet; a folder is made.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or the settings contradict each other.
+    pub fn new(place: &Place) -> anyhow::Result<Self> {
+        let store: Arc<dyn ObjectStore> = match place {
+            Place::Folder(folder) => {
+                std::fs::create_dir_all(folder)?;
+                Arc::new(LocalFileSystem::new_with_prefix(folder)?)
+            }
+            Place::S3(bucket) => Arc::new(PrefixStore::new(s3(bucket)?, bucket.prefix.as_str())),
+        };
+        Ok(Self { store })
+    }
+}
+
+fn s3(bucket: &Bucket) -> object_store::Result<object_store::aws::AmazonS3> {
+    let options = ClientOptions::new().with_timeout(ANSWER).with_connect_timeout(CONNECT);
+    let retry = RetryConfig { max_retries: TRIES, retry_timeout: ALL_TRIES, ..RetryConfig::default() };
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&bucket.name)
+        .with_region(&bucket.region)
+        .with_client_options(options)
+        .with_retry(retry)
+        // Deleting many at once is a thing of Amazon's; one by one works everywhere.
+        .with_disable_bulk_delete(true);
+    if let Some(endpoint) = &bucket.endpoint {
+        let address = endpoint.as_str().trim_end_matches('/');
+        builder = builder.with_endpoint(address).with_allow_http(endpoint.scheme() == "http");
+    }
+    if let Some((id, secret)) = &bucket.credentials {
+        builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose_secret());
+    }
+    builder.build()
+}
+
+#[async_trait]
+impl ArtifactStore for ObjectArtifacts {
+    async fn keep(&self, key: &str, file: &Path) -> Result<(), ArtifactError> {
+        let mut from = File::open(file).await.map_err(|error| broken("reading what is to be kept", error))?;
+        let mut to = BufWriter::with_capacity(Arc::clone(&self.store), written(key), PIECE);
+        let copied = async {
+            tokio::io::copy(&mut from, &mut to).await?;
+            to.shutdown().await
+        };
+        copied.await.map_err(|error| broken("keeping a file", error))
+    }
+
+    async fn open(&self, key: &str, part: Part) -> Result<Option<Kept>, ArtifactError> {
+        let range = match part {
+            Part::All => None,
+            Part::Last(bytes) => Some(GetRange::Suffix(bytes)),
+        };
+        let options = GetOptions { range, ..GetOptions::default() };
+        let found = match self.store.get_opts(&listed(key), options).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(broken("fetching a file", error)),
+        };
+        let (length, range) = (found.meta.size, found.range.clone());
+        let bytes = found.into_stream().map_err(std::io::Error::other).boxed();
+        Ok(Some(Kept { length, range, bytes }))
+    }
+
+    async fn list(&self, folder: &str, limit: usize) -> Result<Vec<KeptFile>, ArtifactError> {
+        let objects = self.store.list(Some(&listed(folder))).take(limit);
+        let objects: Vec<_> = objects.try_collect().await.map_err(|error| broken("listing files", error))?;
+        Ok(objects.into_iter().map(|found| KeptFile { key: found.location.into(), bytes: found.size }).collect())
+    }
+
+    async fn folders(&self, folder: &str) -> Result<Vec<String>, ArtifactError> {
+        let found = self.store.list_with_delimiter(Some(&listed(folder))).await;
+        let found = found.map_err(|error| broken("listing folders", error))?.common_prefixes;
+        Ok(found.iter().filter_map(|key| Some(key.parts().next_back()?.as_ref().to_owned())).collect())
+    }
+
+    async fn forget(&self, folder: &str) -> Result<(), ArtifactError> {
+        let objects = self.store.list(Some(&listed(folder)));
+        let deleted =
+            objects.try_for_each_concurrent(AT_ONCE, async |found| match self.store.delete(&found.location).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(()),
+                other => other,
+            });
+        deleted.await.map_err(|error| broken("deleting files", error))
+    }
+}
+
+/// The key of a file's own name: whatever a store cannot take is escaped.
+fn written(key: &str) -> Key {
+    Key::from(key)
+}
+
+/// A key as a list gave it: escaped already.
+fn listed(key: &str) -> Key {
+    Key::parse(key).unwrap_or_else(|_| Key::from(key))
+}
+
+fn broken(what: &'static str, error: impl Into<anyhow::Error>) -> ArtifactError {
+    ArtifactError { what, source: error.into() }
+}
