@@ -54,6 +54,7 @@ impl App {
             overrides: config.repositories.clone(),
             capacity: config.capacity.clusters as usize,
             runs_per_repo: config.capacity.runs_per_repo as usize,
+            broken_per_hour: config.capacity.broken_per_hour as usize,
             lease: config.limits.lease,
             keep_deliveries: config.limits.keep_deliveries,
             keep_artifacts: config.artifacts.keep,
@@ -206,7 +207,8 @@ fn kept(place: Option<&server::ArtifactPlace>) -> anyhow::Result<Option<Arc<dyn 
     Ok(Some(Arc::new(store)))
 }
 
-fn docker_settings(config: &server::Docker, instance: String) -> DockerSettings {
+/// The engine as the configuration describes it, under an instance's name.
+pub fn docker_settings(config: &server::Docker, instance: String) -> DockerSettings {
     DockerSettings {
         instance,
         host: config.host.clone(),

@@ -13,7 +13,7 @@ pub const RUNS: &str = "runs";
 /// `runs/<run>/<attempt>/log.txt`, `runs/<run>/<attempt>/results/…`, `runs/<run>/<attempt>/junit.xml`,
 /// `runs/<run>/<attempt>/summary.json`, `runs/<run>/<attempt>/diagnostics.tar.gz`, `runs/<run>/<suite>.junit.xml`,
 /// `runs/<run>/cluster-<cluster>.log`, `runs/<run>/cluster-<cluster>.tar.gz` and, only while the run lasts,
-/// `work/<run>/<commit>.tar.gz`.
+/// `work/<run>/<commit>.tar.gz`; `specs/` is a cache.
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     root: PathBuf,
@@ -102,6 +102,11 @@ impl Artifacts {
     /// What the nodes logged before a broken cluster was taken away.
     pub fn cluster_log(&self, run: RunId, cluster: ClusterId) -> PathBuf {
         self.run(run).join(format!("cluster-{cluster}.log"))
+    }
+
+    /// Lists of specs, by image and arguments.
+    pub fn specs(&self) -> PathBuf {
+        self.root.join("specs")
     }
 
     /// Folder of all checkouts.

@@ -150,6 +150,9 @@ pub trait ClusterProvider: Send + Sync {
     /// What policies call it, such as `docker`.
     fn name(&self) -> &'static str;
 
+    /// The Kubernetes version that clusters of a plan will have, such as `v1.34.4`, where that is known before they are made.
+    fn version_of(&self, plan: &ClusterPlan) -> Option<String>;
+
     /// Whether clusters can be made at all right now.
     async fn check(&self) -> Result<(), ProviderError>;
 
@@ -308,6 +311,13 @@ pub trait SuiteExecutor: Send + Sync {
     /// Removes the container with its volumes. "Already gone" is success.
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError>;
 
+    /// Runs an image to its end without a cluster or a network and gives its exit status. What it printed is then in `into` as
+    /// `stdout.txt`, what it wrote as results in the folder `results`. For questions to an image; nothing of it remains.
+    async fn ask(&self, question: &Question, into: &Path) -> Result<i64, ExecutorError>;
+
+    /// What tells one content of an image's name from another.
+    async fn image_id(&self, image: &str) -> Result<String, ExecutorError>;
+
     /// Attempts of this instance that have a container.
     async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError>;
 }
@@ -326,6 +336,15 @@ pub struct Execution {
     pub access: ClusterAccess,
     /// Gzipped tar of the tested commit, given to the container as `/workspace`.
     pub workspace: Option<PathBuf>,
+}
+
+/// Something an image is asked, such as for the names of its specs.
+#[derive(Clone)]
+pub struct Question {
+    pub image: String,
+    pub invocation: Invocation,
+    /// Containers of questions asked long before are taken away.
+    pub asked_at: Timestamp,
 }
 
 /// What a container does.

@@ -83,6 +83,7 @@ CREATE TABLE clusters (
     destroyed_at BIGINT
 );
 CREATE INDEX clusters_by_run ON clusters (run);
+CREATE INDEX clusters_broken ON clusters (failed_at) WHERE failed_at IS NOT NULL;
 CREATE INDEX clusters_open ON clusters (id) WHERE state <> 'destroyed';
 
 CREATE TABLE setups (

@@ -6,9 +6,13 @@ use std::process::ExitCode;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::engine::{self, Engine};
 use super::out;
 use crate::config::{Builtins, ConfigError, GateFiles, ServerConfig, parse_gate, skips_path};
 use crate::domain::gate::{GATE_PATH, Gate};
+use crate::domain::skip::Circumstances;
+use crate::ports::ClusterProvider as _;
+use crate::reconcile::specs::{self, Wait};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,6 +22,9 @@ pub(super) struct Args {
     /// A gate file, or the folder of a repository. Without any option: the current folder.
     #[arg(long, value_name = "FILE|DIR")]
     gate: Option<PathBuf>,
+    /// Compare the skip list with the suites' own lists of specs: asks their images for them, with Docker and without a cluster.
+    #[arg(long)]
+    specs: bool,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -32,6 +39,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let here = (args.config.is_none() && args.gate.is_none()).then(|| PathBuf::from("."));
     if let Some(place) = args.gate.as_ref().or(here.as_ref()) {
         verdict(gate(place, today()));
+        if args.specs
+            && let Ok((checkout, gate)) = load(place, today())
+        {
+            verdict(lint(&checkout, &gate, args.config.as_deref()));
+        }
     }
     match problems.is_empty() {
         true => ExitCode::SUCCESS,
@@ -39,13 +51,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a command of its own has no engine's clock to ask")]
 fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
+    engine::now().to_zoned(TimeZone::UTC).date()
 }
 
 /// Where a gate file and the skip list it names are.
-struct Checkout {
+pub(super) struct Checkout {
     root: PathBuf,
     gate: PathBuf,
 }
@@ -71,6 +82,12 @@ impl Checkout {
 }
 
 fn gate(place: &Path, today: Date) -> Result<String, Vec<ConfigError>> {
+    let (checkout, gate) = load(place, today)?;
+    Ok(format!("{}: ok, {}", checkout.gate.display(), summary(&gate, today)))
+}
+
+/// The gate of a repository on this disk.
+pub(super) fn load(place: &Path, today: Date) -> Result<(Checkout, Gate), Vec<ConfigError>> {
     let checkout = Checkout::at(place);
     let text = read(&checkout.gate).map_err(|problem| vec![problem])?;
     let skips = match skips_path(&text) {
@@ -83,7 +100,41 @@ fn gate(place: &Path, today: Date) -> Result<String, Vec<ConfigError>> {
     let files = GateFiles { gate: &text, skips: skips.as_ref().map(|(path, list)| (path.as_str(), list.as_str())) };
     let gate = parse_gate(files, &Builtins::embedded(), today)
         .map_err(|problems| problems.into_iter().map(|problem| checkout.rename(problem)).collect::<Vec<_>>())?;
-    Ok(format!("{}: ok, {}", checkout.gate.display(), summary(&gate, today)))
+    Ok((checkout, gate))
+}
+
+/// Every finding about the skip list is a problem here; in a run only what is too broad loses its effect.
+fn lint(checkout: &Checkout, gate: &Gate, config: Option<&Path>) -> Result<String, Vec<ConfigError>> {
+    let engine = Engine::open(config)?;
+    let file = checkout.gate.display().to_string();
+    let whole = |message: String| ConfigError { file: file.clone(), line: None, column: None, message };
+    let version = engine.docker.version_of(&gate.cluster);
+    let here = Circumstances { today: today(), kubernetes: version.as_deref(), provider: engine.docker.name() };
+    let lint = engine::block_on(specs::lint(
+        &*engine.docker,
+        &engine.artifacts.specs(),
+        gate,
+        &here,
+        engine::now(),
+        Wait::Long,
+    ));
+    let lint = lint.map_err(|error| vec![whole(format!("{error:#}"))])?;
+    let findings = lint.findings(&gate.skips, &here);
+    let mut problems: Vec<ConfigError> = findings
+        .iter()
+        .filter_map(|finding| Some(whole(finding.text(gate.skips.get(finding.entry() as usize)?))))
+        .collect();
+    let mut listed = Vec::new();
+    for suite in &lint.suites {
+        match (&suite.problem, suite.total) {
+            (Some(why), _) => problems.push(whole(format!("the specs of {} are not known: {why}", suite.suite))),
+            (None, total) => listed.push(format!("{} {}", suite.suite, total.unwrap_or(0))),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(format!("{}: the skip list fits, specs: {}", checkout.gate.display(), listed.join(", "))),
+        false => Err(problems),
+    }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

@@ -2,8 +2,10 @@
 
 mod check;
 mod clusters;
+mod engine;
 mod log;
 mod out;
+mod probe;
 mod report;
 mod schema;
 mod suites;
@@ -33,7 +35,7 @@ enum Command {
     Report(report::ReportArgs),
     /// Print the JSON Schema of a configuration file.
     Schema(schema::Args),
-    /// List the built-in suites.
+    /// Show the built-in suites, or find out which skipped specs pass again.
     Suites(suites::Args),
     /// List the clusters that exist, or print a cluster's kubeconfig.
     Clusters(clusters::Args),

@@ -32,6 +32,11 @@ impl Builtins {
         Self { suites: EMBEDDED.into_iter().map(|(name, text)| (name, read(name, text))).collect() }
     }
 
+    /// A suite's file as it was written.
+    pub fn source(name: &str) -> Option<&'static str> {
+        EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
     /// A suite by its name.
     pub fn get(&self, name: &str) -> Option<&Suite> {
         self.suites.get(name).map(|builtin| &builtin.suite)

@@ -128,15 +128,6 @@ pub(super) fn glob(text: &str) -> Result<String, String> {
     Ok(plain)
 }
 
-/// The name of a secret in the server's file.
-pub(super) fn secret_name(text: &str) -> Result<String, String> {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
-    match (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("{} is not the name of a secret (a-z, 0-9, '-' and '_', at most 64)", quoted(text))),
-    }
-}
-
 /// One line of text that people read: trimmed, neither empty nor endless.
 pub(super) fn line(text: &str) -> Result<String, String> {
     let text = text.trim();

@@ -1,14 +1,19 @@
 //! Where a suite stands after its attempts, and what it needs next: another phase, its failed specs again, a fresh cluster, or nothing
 //! because its verdict is known. Pure; `plan` sees to clusters and to the order of suites.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::attempt::{Attempt, Part, Spec};
 use super::combine::{self, Piece, combine, is_complete};
 use super::ids::ClusterId;
 use super::names::SuiteName;
 use super::plan::{RunView, Wanted};
 use super::run::Conclusion;
+use super::skip;
 use super::status::MAX_DESCRIPTION;
 use super::suite::Suite;
+use super::text::cut;
 use super::verdict::{Evidence, Judgement, Reason, Verdict, judge};
 
 /// What a suite needs next.
@@ -48,7 +53,7 @@ pub fn standing(view: &RunView, name: &SuiteName, suite: &Suite) -> Option<Stand
     Some(Standing { judgement: judge(&evidence, &suite.policy()), evidence })
 }
 
-pub(super) fn next(view: &RunView, name: &SuiteName, suite: &Suite) -> Next {
+pub(super) fn next(view: &RunView, name: &SuiteName, suite: &Suite, now: Timestamp) -> Next {
     let attempts = counting(view, name, suite);
     for number in 0..suite.parts() {
         let wanted = Wanted::Phase(number);
@@ -67,7 +72,12 @@ pub(super) fn next(view: &RunView, name: &SuiteName, suite: &Suite) -> Next {
     }
     let Some(standing) = standing(view, name, suite) else { return Next::Attempt(Wanted::Phase(0)) };
     let own: Vec<&Attempt> = view.attempts_of(name).filter(|attempt| is_rerun(attempt)).collect();
-    let conclusion = conclusion(view, name, suite, &standing.judgement);
+    let mut conclusion = conclusion(view, name, suite, &standing.judgement);
+    let failed: Vec<&str> = standing.evidence.digest.failures.iter().map(|failed| failed.name.as_str()).collect();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    if let Some(end) = skip::missed(&view.run.gate.skips, name, suite, &failed, today) {
+        lead(&mut conclusion.description, &format!("skip expired {end} · "));
+    }
     if let Some(last) = own.last().filter(|last| broke(last, suite)) {
         return Next::Again { last: last.cluster, conclusion, what: Wanted::FailedSpecs };
     }
@@ -143,7 +153,7 @@ fn conclude(
 ) -> Conclusion {
     let mut judged = judged.clone();
     if let Some(phase) = suite.phase(phase) {
-        judged.description = super::text::cut(&format!("{}: {}", phase.name, judged.description), MAX_DESCRIPTION);
+        judged.description = cut(&format!("{}: {}", phase.name, judged.description), MAX_DESCRIPTION);
     } else if count > 1 {
         append(&mut judged.description, &format!(" · attempt {count}"));
     }
@@ -157,6 +167,11 @@ fn conclusion(view: &RunView, name: &SuiteName, suite: &Suite, judged: &Judgemen
         append(&mut description, &format!(" · attempt {wholes}"));
     }
     Conclusion { verdict: judged.verdict, description }
+}
+
+/// Put before what may be cut: it explains the rest.
+fn lead(description: &mut String, words: &str) {
+    *description = cut(&format!("{words}{description}"), MAX_DESCRIPTION);
 }
 
 fn append(description: &mut String, more: &str) {

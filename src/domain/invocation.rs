@@ -18,23 +18,16 @@ const LONGEST: usize = 131_000;
 pub struct Invocation {
     /// Program and arguments; empty means the image's entry point.
     pub command: Vec<String>,
-    /// Every variable, the contract's and secrets included: not for logs.
+    /// Every variable, the contract's included.
     pub env: BTreeMap<String, String>,
 }
 
-/// How an attempt's container is called. `skips` are patterns of the skip list, `secrets` variables with their values.
+/// How an attempt's container is called. `skips` are patterns of the skip list.
 ///
 /// # Errors
 /// Says why the suite cannot be called so.
-pub fn of_attempt(
-    suite: &Suite,
-    part: &Part,
-    skips: &[String],
-    secrets: BTreeMap<String, String>,
-    kubernetes: &str,
-) -> Result<Invocation, String> {
+pub fn of_attempt(suite: &Suite, part: &Part, skips: &[String], kubernetes: &str) -> Result<Invocation, String> {
     let mut env: BTreeMap<String, String> = suite.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    env.extend(secrets);
     let command = match (&suite.entry, part) {
         (Entry::Command(command), part) => of_command(suite, command, part, skips, &mut env),
         (Entry::Ginkgo(_) | Entry::GoRunner(_), part) => {
@@ -195,8 +188,7 @@ mod tests {
     }
 
     fn called(suite: &Suite, part: &Part) -> Invocation {
-        let secrets = BTreeMap::from([("TOKEN".to_owned(), "hush".to_owned())]);
-        of_attempt(suite, part, &["a|b".into(), "c".into()], secrets, "v1.34.4").ok().unwrap()
+        of_attempt(suite, part, &["a|b".into(), "c".into()], "v1.34.4").ok().unwrap()
     }
 
     fn command(with: RerunWith) -> Suite {
@@ -213,7 +205,6 @@ mod tests {
         assert_eq!(command, ["run"]);
         assert_eq!((env["KUBECONFIG"].as_str(), env["MODE"].as_str()), (contract::KUBECONFIG, "full"));
         assert_eq!((env["PORTCULLIS_SKIP"].as_str(), env["PORTCULLIS_FLAKE_ATTEMPTS"].as_str()), ("a|b\nc", "2"));
-        assert_eq!(env["TOKEN"], "hush");
     }
 
     #[test]
@@ -251,7 +242,7 @@ mod tests {
     #[test]
     fn a_command_line_that_linux_would_refuse_is_refused_in_words() {
         let long = vec!["x".repeat(LONGEST + 1)];
-        let refused = of_attempt(&command(RerunWith::Whole), &Part::Phase(0), &long, BTreeMap::new(), "v1.34.4");
+        let refused = of_attempt(&command(RerunWith::Whole), &Part::Phase(0), &long, "v1.34.4");
         assert!(refused.err().unwrap().contains("too long"));
     }
 

@@ -36,6 +36,8 @@ pub struct RunView {
 pub enum Step {
     /// Nothing, until something outside moves.
     Wait,
+    /// `lint`: find out how the skip list fits the suites, before anything is made.
+    Lint,
     /// `admit`: a place within capacity, and a cluster.
     Admit,
     /// `admit`: another cluster, because the one it had broke.
@@ -123,13 +125,14 @@ pub fn next_step(view: &RunView, now: Timestamp) -> Step {
         RunState::Queued => match view.run.cancel {
             Some(reason) => cancelled(reason),
             None if view.is_concluded() => all_concluded(view),
+            None if view.lint.is_none() && !view.run.gate.skips.is_empty() => Step::Lint,
             None => Step::Admit,
         },
         RunState::Active => match (view.run.cancel, view.live_attempt()) {
             (Some(_), Some(attempt)) => stop(attempt, StopReason::Cancelled),
             (Some(reason), None) => cancelled(reason),
             (None, Some(attempt)) => tend(view, attempt, now),
-            (None, None) => advance(view),
+            (None, None) => advance(view, now),
         },
     }
 }
@@ -163,14 +166,14 @@ fn stop(attempt: &Attempt, reason: StopReason) -> Step {
 }
 
 /// No attempt is live: conclude what can be concluded, else make the cluster ready for the next attempt.
-fn advance(view: &RunView) -> Step {
+fn advance(view: &RunView, now: Timestamp) -> Step {
     let mut open: Vec<_> =
         view.run.gate.suites.iter().filter(|(name, _)| !view.conclusions.contains_key(*name)).collect();
     // Those that share a cluster go first, so that it is made once.
     open.sort_by_key(|(_, suite)| suite.cluster == ClusterUse::Own);
     let Some((name, suite)) = open.first() else { return all_concluded(view) };
     let own: Vec<&Attempt> = view.attempts_of(name).collect();
-    match course::next(view, name, suite) {
+    match course::next(view, name, suite, now) {
         Next::Known(conclusion) => Step::Conclude((*name).clone(), conclusion),
         Next::Again { .. } | Next::Attempt(_) if !is_fit(view, name, suite) => Step::ReplaceCluster,
         Next::Again { last, conclusion, what } => {

@@ -15,8 +15,6 @@ pub struct Suite {
     pub phases: Vec<Phase>,
     /// Environment beyond the contract's own variables.
     pub env: IndexMap<String, String>,
-    /// Variables that get a secret of the server's, by the secret's name.
-    pub secrets: IndexMap<String, String>,
     pub limits: Limits,
     pub timeouts: Timeouts,
     /// Fewer specs that ran than this is an error, never a pass.
@@ -50,7 +48,6 @@ impl Suite {
             entry: Entry::Command(vec![]),
             phases: vec![],
             env: IndexMap::new(),
-            secrets: IndexMap::new(),
             limits: Limits {
                 memory_bytes: 2 * GIB,
                 cpu_millis: 2000,

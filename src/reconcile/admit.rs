@@ -10,6 +10,9 @@ use crate::domain::names::RepoName;
 use crate::domain::plan::{RunView, Step, next_step};
 use crate::domain::run::{Run, RunState};
 
+/// What the budget of broken clusters is counted over.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
 pub(super) struct Admit {
     context: Context,
 }
@@ -30,6 +33,20 @@ impl Admit {
             }
             _ => None,
         }
+    }
+
+    /// A provider that keeps failing is given time to recover: no more than so many clusters of a repository break within an hour.
+    async fn resting(&self, repo: &RepoName, now: Timestamp) -> anyhow::Result<Option<String>> {
+        let since = now.saturating_sub(HOUR).unwrap_or(now);
+        let broken = self.context.store.broken_since(repo, since).await?;
+        let budget = self.context.settings.broken_per_hour;
+        // One may be tried as soon as the oldest of a full budget is an hour old.
+        let Some(oldest) = broken.len().checked_sub(budget).and_then(|over| broken.get(over)) else { return Ok(None) };
+        let next = oldest.saturating_add(HOUR).unwrap_or(now).strftime("%H:%M UTC");
+        Ok(Some(format!(
+            "waiting: {} clusters of this repository broke within the hour; the next at {next}",
+            broken.len()
+        )))
     }
 
     /// A run that would start and cannot says why.
@@ -110,6 +127,10 @@ impl Reconciler for Admit {
         for (view, step) in wanting {
             if let Some(reason) = self.full(&view, &step, &open, &active) {
                 activity.changed += self.wait(&view, reason).await?;
+                continue;
+            }
+            if let Some(reason) = self.resting(&view.run.repo, now).await? {
+                activity.changed += self.wait(&view, &reason).await?;
                 continue;
             }
             activity.changed += self.advance(&view, step, now).await?;

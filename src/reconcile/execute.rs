@@ -2,9 +2,9 @@
 //! A container is asked for while its attempt is `waiting`; asking again finds it by its label, so none starts twice.
 
 mod collect;
-mod hands;
 mod reading;
 mod start;
+mod submission;
 mod summary;
 mod watch;
 
@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use self::hands::{Hands, Work};
 use self::watch::Sent;
+use super::hands::{self, Hands};
 use super::{Activity, Context, Reconciler, chain, diagnose};
 use crate::domain::attempt::{Attempt, AttemptState, Part, Spec};
 use crate::domain::course;
@@ -33,10 +33,28 @@ use crate::store::Shown;
 /// Containers that are looked at side by side.
 const PARALLEL: usize = 8;
 
+/// What of an attempt takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Start,
+    Collect,
+}
+
+impl Work {
+    /// The long work that an attempt needs now, if it needs any.
+    fn of(attempt: &Attempt) -> Option<Work> {
+        match (attempt.state, attempt.stop) {
+            (AttemptState::Waiting, None) => Some(Work::Start),
+            (AttemptState::Collecting, _) => Some(Work::Collect),
+            (AttemptState::Waiting, Some(_)) | (AttemptState::Running | AttemptState::Done, _) => None,
+        }
+    }
+}
+
 pub(super) struct Execute {
     context: Context,
     /// What takes long: each in a task of its own, so that nothing here waits for it.
-    hands: Hands,
+    hands: Hands<AttemptId>,
     /// Signals sent by this process; a second interrupt would cut a clean-up short.
     sent: Sent,
     /// Hanging attempts whose cluster this process has looked at.

@@ -8,11 +8,14 @@ mod converse;
 mod diagnose;
 pub mod driver;
 mod execute;
+mod hands;
 mod intake;
 mod janitor;
 mod keep;
+mod lint;
 mod prepare;
 mod publish;
+pub mod specs;
 
 use std::sync::Arc;
 
@@ -47,6 +50,8 @@ pub struct Settings {
     pub capacity: usize,
     /// Runs of one repository that may be active at once.
     pub runs_per_repo: usize,
+    /// Clusters of one repository that may break within an hour before the next has to wait.
+    pub broken_per_hour: usize,
     /// A cluster is taken away after this, whatever happened.
     pub lease: SignedDuration,
     /// How long processed deliveries are kept.
@@ -107,6 +112,7 @@ impl Activity {
 pub fn all(context: &Context) -> Vec<Box<dyn Reconciler>> {
     vec![
         Box::new(intake::Intake::new(context.clone())),
+        Box::new(lint::Lints::new(context.clone())),
         Box::new(admit::Admit::new(context.clone())),
         Box::new(clusters::Clusters::new(context.clone())),
         Box::new(prepare::Prepare::new(context.clone())),

@@ -6,6 +6,7 @@ use super::rows::{Columns, guard, millis, name_of};
 use super::{Result, Store, execute, on, transaction};
 use crate::domain::cluster::{Cluster, ClusterState, Setup, SetupState, Stage};
 use crate::domain::ids::ClusterId;
+use crate::domain::names::RepoName;
 use crate::domain::run::Run;
 
 /// The row that must exist before the first outside call.
@@ -73,6 +74,16 @@ impl Store {
     pub async fn explain_cluster(&self, id: ClusterId, message: &str) -> Result<bool> {
         const SQL: &str = "UPDATE clusters SET message = $1 WHERE id = $2 AND message IS DISTINCT FROM $1";
         Ok(on!(self, pool => execute!(pool, SQL, message, id.to_string())) == 1)
+    }
+
+    /// When clusters of a repository broke since a moment, oldest first.
+    pub async fn broken_since(&self, repo: &RepoName, since: Timestamp) -> Result<Vec<Timestamp>> {
+        const SQL: &str = "SELECT clusters.failed_at FROM clusters JOIN runs ON runs.id = clusters.run \
+             WHERE runs.repo = $1 AND clusters.failed_at > $2 ORDER BY clusters.failed_at";
+        on!(self, pool => {
+            let rows = sqlx::query(SQL).bind(repo.as_str()).bind(millis(since)).fetch_all(pool).await?;
+            rows.iter().map(|row| row.time("failed_at")).collect()
+        })
     }
 
     /// Clusters that may still own something, oldest first.

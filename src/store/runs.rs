@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::rows::{Columns, guard, millis, name_of};
+use super::rows::{Columns, guard, millis, name_of, to_json};
 use super::statuses::desire;
 use super::{Result, Store, StoreError, execute, on, transaction};
 use crate::domain::cluster::Cluster;
 use crate::domain::ids::RunId;
+use crate::domain::lint::Lint;
 use crate::domain::names::{Sha, SuiteName};
 use crate::domain::run::{Conclusion, Coverage, Run, RunState};
+use crate::domain::skip::Hit;
 use crate::domain::status::CommitStatus;
 use crate::domain::verdict::Verdict;
 
@@ -16,6 +18,21 @@ pub(super) const INSERT: &str = "INSERT INTO runs (id, repo, pr, head, base, bas
      state, gate, verdict, message, created_at, finished_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
 impl Store {
+    /// Notes how a run's skip list fits its suites. `false`: that is known already.
+    pub async fn note_lint(&self, run: RunId, lint: &Lint) -> Result<bool> {
+        const SQL: &str = "INSERT INTO lints (run, report) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        Ok(on!(self, pool => execute!(pool, SQL, run.to_string(), to_json(lint))) == 1)
+    }
+
+    /// Specs that entries of a run's skip list hit, by suite.
+    pub async fn skip_hits(&self, run: RunId) -> Result<Vec<(SuiteName, Hit)>> {
+        const SQL: &str = "SELECT * FROM skip_hits WHERE run = $1 ORDER BY suite, entry, spec LIMIT 2000";
+        on!(self, pool => {
+            let rows = sqlx::query(SQL).bind(run.to_string()).fetch_all(pool).await?;
+            rows.iter().map(hit).collect()
+        })
+    }
+
     /// Gives a run its place within capacity and, where given, requests its cluster. `false`: somebody else moved it.
     pub async fn admit(&self, run: &Run, cluster: &Cluster, now: Timestamp) -> Result<bool> {
         const SQL: &str = "UPDATE runs SET state = 'active', admitted_at = $1, generation = generation + 1 \
@@ -130,6 +147,17 @@ pub(super) fn scope(run: &Run) -> String {
         Coverage::Whole => String::new(),
         Coverage::Chosen => run.gate.suites.keys().map(SuiteName::as_str).collect::<Vec<_>>().join(","),
     }
+}
+
+fn hit(row: &impl Columns) -> Result<(SuiteName, Hit)> {
+    let entry = u32::try_from(row.int("entry")?);
+    let hit = Hit {
+        entry: entry
+            .map_err(|_| StoreError::Corrupt { what: "place of a skip entry", value: "out of range".into() })?,
+        spec: row.text("spec")?,
+        outcome: row.one_of("outcome", "outcome of a spec")?,
+    };
+    Ok((row.parsed("suite", "suite name")?, hit))
 }
 
 pub(super) fn run(row: &impl Columns) -> Result<Run> {

@@ -10,6 +10,7 @@ use super::{Result, Store, snapshot};
 use crate::domain::attempt::Attempt;
 use crate::domain::cluster::{Cluster, Setup};
 use crate::domain::ids::{ClusterId, RunId};
+use crate::domain::lint::Lint;
 use crate::domain::names::SuiteName;
 use crate::domain::plan::RunView;
 use crate::domain::run::{Conclusion, Run};
@@ -27,7 +28,7 @@ macro_rules! read {
     }};
 }
 
-/// The five reads of a view, with the runs chosen by the given sub-select.
+/// The reads of a view, with the runs chosen by the given sub-select.
 macro_rules! read_views {
     ($tx:expr, $runs:literal, $argument:expr) => {{
         let argument: Option<String> = $argument;
@@ -57,7 +58,32 @@ macro_rules! read_views {
         );
         let conclusions: Vec<(RunId, SuiteName, Conclusion)> =
             read!($tx, concat!("SELECT * FROM conclusions WHERE run IN (", $runs, ")"), argument.clone(), conclusion);
-        assemble(runs, clusters, setups, attempts, conclusions)
+        // Repeating a repetition is rare; nobody repeats for ever.
+        let earlier: Vec<(RunId, Attempt)> = read!(
+            $tx,
+            concat!(
+                "WITH RECURSIVE chain (wanted_by, run, depth) AS (SELECT id, retry_of, 1 FROM runs WHERE id IN (",
+                $runs,
+                ") AND retry_of IS NOT NULL UNION ALL SELECT chain.wanted_by, runs.retry_of, depth + 1 FROM chain ",
+                "JOIN runs ON runs.id = chain.run WHERE runs.retry_of IS NOT NULL AND depth < 10) ",
+                "SELECT chain.wanted_by, attempts.* FROM chain JOIN attempts ON attempts.run = chain.run ",
+                "WHERE attempts.state = 'done' ORDER BY attempts.id"
+            ),
+            argument.clone(),
+            |row| Ok((row.parsed("wanted_by", "run id")?, attempt(row)?))
+        );
+        let lints: Vec<(RunId, Lint)> =
+            read!($tx, concat!("SELECT * FROM lints WHERE run IN (", $runs, ")"), argument.clone(), |row| Ok((
+                row.parsed("run", "run id")?,
+                row.json("report", "lint of a skip list")?
+            )));
+        let mut views = assemble(runs, clusters, setups, attempts, conclusions);
+        for view in &mut views {
+            let wanted = earlier.iter().filter(|(run, _)| *run == view.run.id);
+            view.earlier = wanted.map(|(_, attempt)| attempt.clone()).collect();
+            view.lint = lints.iter().find(|(run, _)| *run == view.run.id).map(|(_, lint)| lint.clone());
+        }
+        views
     }};
 }
 

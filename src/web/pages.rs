@@ -1,6 +1,6 @@
 //! The pages: which address shows what. Reads, hands over to views and templates, decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -16,9 +16,11 @@ use super::deeds::Done;
 use super::errors::Trouble;
 use super::files::{self, Shown};
 use super::follow::{self, Follower, Line, Tail};
+use super::machines::{Left, Machine};
 use super::shelf::{self, Shelf};
+use super::skips;
 use super::timeline::Bar;
-use super::views::{self, Forge, Found, Header, Left, Machine, Row, Suite, Told};
+use super::views::{self, Forge, Found, Header, Row, Suite, Told};
 use super::{Room, State};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
@@ -44,6 +46,7 @@ pub(super) fn routes() -> Router<Arc<Room>> {
         .route("/", get(async || Redirect::temporary("/runs")))
         .route("/runs", get(runs))
         .route("/runs/{run}", get(run))
+        .route("/runs/{run}/suites/{suite}/junit.xml", get(suite_junit))
         .route("/runs/{run}/clusters/{cluster}/log.txt", get(cluster_log))
         .route("/runs/{run}/clusters/{cluster}/diagnostics.tar.gz", get(cluster_diagnostics))
         .route("/runs/{run}/attempts/{attempt}/log", get(log))
@@ -168,6 +171,8 @@ struct RunPage {
     header: Header,
     bars: Vec<Bar>,
     suites: Vec<Suite>,
+    /// What is wrong with the skip list.
+    findings: Vec<String>,
     clusters: Vec<Machine>,
     statuses: Vec<Told>,
     deeds: Vec<Done>,
@@ -195,11 +200,20 @@ async fn run(Extract(room): State, Path(run): Path<String>) -> Page {
     }
     let statuses = room.web.store.statuses_of(view.run.id).await?;
     let deeds = room.web.store.audit_of(&view.run, DEEDS).await?;
+    let hits = room.web.store.skip_hits(view.run.id).await?;
+    let mut has_junit = HashSet::new();
+    for suite in view.run.gate.suites.keys() {
+        if shelf.has(&room, &room.web.artifacts.suite_junit(view.run.id, suite)) {
+            has_junit.insert(suite.clone());
+        }
+    }
+    let look_up = |attempt: &Attempt| found.remove(&attempt.id).unwrap_or_default();
     show(&RunPage {
         deeds: deeds.iter().map(|deed| Done::new(deed, now)).collect(),
         header: Header::new(&view.run, &Forge(&room.web.forge_url), now),
         bars: views::picture(&view, now),
-        suites: views::suites(&view, &room.web.links, now, |attempt| found.remove(&attempt.id).unwrap_or_default()),
+        suites: views::suites(&view, &room.web.links, now, &hits, &has_junit, look_up),
+        findings: skips::findings(&view),
         clusters,
         statuses: statuses.iter().map(Told::new).collect(),
     })
@@ -298,6 +312,13 @@ async fn junit(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page 
     let attempt = attempt_of(&room, &run, &attempt).await?;
     let name = format!("junit-{}-{}.xml", attempt.suite, attempt.number);
     shelf::serve(&room, &room.web.artifacts.junit(attempt.run, attempt.id), Shown::Download, &name).await
+}
+
+async fn suite_junit(Extract(room): State, Path((run, suite)): AttemptPath) -> Page {
+    let view = view(&room, &run).await?;
+    let suite = view.run.gate.suites.keys().find(|name| name.as_str() == suite).ok_or(Trouble::Missing("suite"))?;
+    let path = room.web.artifacts.suite_junit(view.run.id, suite);
+    shelf::serve(&room, &path, Shown::Download, &format!("junit-{suite}.xml")).await
 }
 
 async fn summary(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {

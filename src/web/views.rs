@@ -1,16 +1,18 @@
 //! What pages show, ready to be written down: words, tones, times and addresses. No markup, no reads.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::case::CaseOutcome;
-use crate::domain::cluster::{Cluster, ClusterState, SetupState};
 use crate::domain::course;
 use crate::domain::flake::Known;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
 use crate::domain::report::{Counts, Digest, NamedFailure};
 use crate::domain::run::{CancelReason, Run, RunState, Trigger};
+use crate::domain::skip::Hit;
 use crate::domain::status::{GivenUp, StatusState};
 use crate::domain::text::{counted, headline, human_duration};
 use crate::domain::verdict::{Evidence, Verdict};
@@ -18,6 +20,7 @@ use crate::domain::wording::{self, Links};
 use crate::store::{NotableCase, RunLine, StatusLine};
 
 use super::follow::Line;
+use super::skips;
 use super::timeline::{Bar, bars, phases, took};
 
 /// Characters of a failure's message on a page; the report holds all of it.
@@ -298,6 +301,8 @@ fn shorten(message: &str) -> String {
 pub(super) struct Try {
     pub(super) id: String,
     pub(super) number: u32,
+    /// What of the suite it ran; empty for all of it.
+    pub(super) part: String,
     pub(super) tone: Tone,
     pub(super) word: String,
     pub(super) took: Option<String>,
@@ -333,6 +338,7 @@ impl Try {
         Self {
             id: attempt.id.to_string(),
             number: attempt.number,
+            part: skips::part(view, attempt),
             tone,
             word,
             took: attempt
@@ -378,8 +384,12 @@ pub(super) struct Suite {
     pub(super) required: bool,
     pub(super) tone: Tone,
     pub(super) description: String,
-    /// Newest first: it is the one that counts.
+    /// Newest first.
     pub(super) attempts: Vec<Try>,
+    /// Entries of the skip list that hit its specs.
+    pub(super) skips: Vec<skips::Entry>,
+    /// A report of all its attempts exists.
+    pub(super) has_junit: bool,
 }
 
 /// Every suite of the run in the gate's order. `found` gives what was read of each attempt.
@@ -387,6 +397,8 @@ pub(super) fn suites(
     view: &RunView,
     links: &Links,
     now: Timestamp,
+    hits: &[(SuiteName, Hit)],
+    has_junit: &HashSet<SuiteName>,
     mut found: impl FnMut(&Attempt) -> Found,
 ) -> Vec<Suite> {
     let pending = wording::pending(view, links);
@@ -408,67 +420,11 @@ pub(super) fn suites(
             },
             description: concluded.map(|c| c.description.clone()).or_else(|| said(name)).unwrap_or_default(),
             attempts: view.attempts_of(name).rev().map(|a| Try::new(a, view, found(a), now)).collect(),
+            skips: skips::of_suite(view, name, hits),
+            has_junit: has_junit.contains(name),
         }
     };
     view.run.gate.suites.iter().map(suite).collect()
-}
-
-/// A cluster of a run.
-pub(super) struct Machine {
-    pub(super) id: String,
-    pub(super) short: String,
-    pub(super) tone: Tone,
-    pub(super) word: &'static str,
-    pub(super) nodes: u8,
-    pub(super) message: Option<String>,
-    pub(super) setups: Vec<String>,
-    pub(super) left: Left,
-}
-
-/// What a cluster left behind.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Left {
-    pub(super) log: bool,
-    pub(super) diagnostics: bool,
-}
-
-impl Machine {
-    pub(super) fn new(cluster: &Cluster, view: &RunView, left: Left) -> Self {
-        let (tone, word) = match cluster.state {
-            ClusterState::Requested => (Tone::Waiting, "requested"),
-            ClusterState::Creating => (Tone::Live, "being created"),
-            ClusterState::Ready => (Tone::Success, "ready"),
-            ClusterState::Failing => (Tone::Error, "broken"),
-            ClusterState::Destroying => (Tone::Live, "being destroyed"),
-            ClusterState::Destroyed => (Tone::Waiting, "destroyed"),
-        };
-        let setups = view.setups.iter().filter(|setup| setup.cluster == cluster.id);
-        let setups = setups.filter_map(|setup| {
-            let message = setup.message.as_deref()?;
-            let what = match setup.state {
-                SetupState::Applying | SetupState::RollingOut => "set-up waits",
-                SetupState::Done => return None,
-                SetupState::Failed => "set-up failed",
-            };
-            Some(format!("{what}: {message}"))
-        });
-        Self {
-            id: cluster.id.to_string(),
-            short: cluster.id.short(),
-            tone,
-            word,
-            nodes: cluster.plan.nodes,
-            message: kept(cluster).or_else(|| cluster.message.clone()),
-            setups: setups.collect(),
-            left,
-        }
-    }
-}
-
-/// Somebody asked to keep it.
-fn kept(cluster: &Cluster) -> Option<String> {
-    let until = cluster.held_until.filter(|_| cluster.released_at.is_none())?;
-    Some(format!("kept until {}: portcullis clusters kubeconfig {}", until.strftime("%Y-%m-%d %H:%M UTC"), cluster.id))
 }
 
 /// A commit status as the forge was, or will be, told.

@@ -1,6 +1,5 @@
 //! Real clusters of the node image: made, made again, found ready, brought to a state, and taken away without a trace.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use portcullis::adapters::kube::KubeApi;
@@ -229,7 +228,7 @@ async fn upstream_specs_run_from_our_arguments() {
         extra_args: vec!["--allowed-not-ready-nodes=-1".into()],
     });
     let skips = ["should be consumable via the environment".to_owned()];
-    let invocation = of_attempt(&upstream, &Part::Phase(0), &skips, BTreeMap::new(), &version);
+    let invocation = of_attempt(&upstream, &Part::Phase(0), &skips, &version);
     suite.invocation = invocation.unwrap_or_else(|why| panic!("{why}"));
     start(&docker, &suite).await;
     let log = corner.home.path().join("log");

@@ -15,6 +15,7 @@ mod github;
 mod pages;
 mod plan;
 mod reports;
+mod reruns;
 mod service;
 mod store;
 mod store_pages;

@@ -1,11 +1,14 @@
 //! What a run needs next, over the whole life of a run, with plain values: no store, no clock, no outside.
 
 use jiff::Timestamp;
-use portcullis::domain::attempt::{AttemptState, StopReason};
+use portcullis::domain::attempt::{AttemptState, Part, Spec, StopReason};
 use portcullis::domain::cluster::{ClusterState, Setup, SetupState, Stage};
+use portcullis::domain::lint::Lint;
 use portcullis::domain::plan::{RunView, Step, Wanted, next_step};
-use portcullis::domain::report::{Counts, Digest};
+use portcullis::domain::report::{Counts, Digest, NamedFailure};
 use portcullis::domain::run::{CancelReason, Conclusion, RunState};
+use portcullis::domain::skip::{Action, MatchBy, SkipEntry};
+use portcullis::domain::suite::{ClusterUse, Phase, Suite};
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
 
 use crate::support::values::{at, attempt, cluster, run};
@@ -239,4 +242,159 @@ fn a_suite_that_is_concluded_from_outside_stops_and_the_others_go_on() {
     life.0.attempts[0].state = AttemptState::Done;
     life.0.attempts[0].evidence = Some(broke(Exit::Stopped(StopReason::Cancelled)));
     assert_eq!(life.next(at(12)), starts("custom", 1));
+}
+
+impl Life {
+    fn add_part(&mut self, suite: &str, part: Part, evidence: Evidence) {
+        self.add_attempt(suite, AttemptState::Done, Some(evidence));
+        self.0.attempts.last_mut().unwrap().part = part;
+    }
+
+    fn suite(&mut self, at: usize) -> &mut Suite {
+        &mut self.0.run.gate.suites[at]
+    }
+}
+
+fn failed(passed: u64, names: &[&str]) -> Evidence {
+    let bad = names.len() as u64;
+    let counts = Counts { total: passed + bad, passed, failed: bad, ..Counts::default() };
+    let named = |name: &&str| NamedFailure { name: (*name).into(), ..NamedFailure::default() };
+    let failures = names.iter().map(named).collect();
+    let digest = Digest { counts, failures, files: 1, ..Digest::default() };
+    Evidence { exit: Exit::Code(1), digest, ..Evidence::default() }
+}
+
+fn specs(names: &[&str]) -> Part {
+    Part::Specs(names.iter().map(|name| Spec { class: String::new(), name: (*name).into() }).collect())
+}
+
+fn wants(suite: &str, number: u32, what: Wanted) -> Step {
+    Step::CreateAttempt { suite: suite.parse().unwrap(), number, what }
+}
+
+#[test]
+fn a_few_failed_specs_are_run_again_once() {
+    let mut life = Life::set_up();
+    life.suite(0).rerun.rounds = 1;
+    life.add_attempt("smoke", AttemptState::Done, Some(failed(99, &["a"])));
+    assert_eq!(life.next(at(20)), wants("smoke", 2, Wanted::FailedSpecs));
+    life.add_part("smoke", specs(&["a"]), passed(1));
+    let Step::Conclude(_, conclusion) = life.next(at(30)) else { panic!("not concluded") };
+    assert_eq!((conclusion.verdict, conclusion.description.as_str()), (Verdict::Success, "99 passed, 1 flaky"));
+    life.0.attempts[1].evidence = Some(failed(0, &["a"]));
+    let Step::Conclude(_, conclusion) = life.next(at(30)) else { panic!("no second round: {:?}", life.next(at(30))) };
+    assert_eq!(conclusion.verdict, Verdict::Failure);
+}
+
+#[test]
+fn many_failed_specs_and_suites_that_broke_off_are_not_run_again() {
+    for evidence in [failed(94, &["a", "b", "c", "d", "e", "f"]), broke(Exit::Stopped(StopReason::TimedOut))] {
+        let mut life = Life::set_up();
+        life.suite(0).rerun.rounds = 3;
+        life.add_attempt("smoke", AttemptState::Done, Some(evidence));
+        assert!(matches!(life.next(at(20)), Step::Conclude(..)), "{:?}", life.next(at(20)));
+    }
+}
+
+#[test]
+fn a_cluster_lost_while_specs_run_again_is_replaced_for_them() {
+    let mut life = Life::set_up();
+    life.suite(0).rerun.rounds = 1;
+    life.add_attempt("smoke", AttemptState::Done, Some(failed(99, &["a"])));
+    life.add_part("smoke", specs(&["a"]), broke(Exit::Stopped(StopReason::ClusterLost)));
+    assert_eq!(life.next(at(20)), Step::ReplaceCluster);
+    life.0.clusters[0].released_at = Some(at(20));
+    life.add_cluster(ClusterState::Ready);
+    life.add_setup(Stage::Head, SetupState::Done, None);
+    assert_eq!(life.next(at(23)), wants("smoke", 3, Wanted::FailedSpecs));
+}
+
+#[test]
+fn phases_follow_each_other_and_only_the_broken_one_is_repeated() {
+    let mut life = Life::set_up();
+    let phase = |name: &str| Phase {
+        name: name.into(),
+        focus: vec![],
+        skip: vec![],
+        label_filter: String::new(),
+        procs: None,
+        min_specs: 1,
+    };
+    life.suite(0).phases = vec![phase("parallel"), phase("serial")];
+    life.add_attempt("smoke", AttemptState::Done, Some(passed(5)));
+    assert_eq!(life.next(at(20)), wants("smoke", 2, Wanted::Phase(1)));
+    life.add_part("smoke", Part::Phase(1), broke(Exit::Lost));
+    assert_eq!(life.next(at(21)), Step::ReplaceCluster);
+    life.0.clusters[0].released_at = Some(at(21));
+    life.add_cluster(ClusterState::Ready);
+    life.add_setup(Stage::Head, SetupState::Done, None);
+    assert_eq!(life.next(at(22)), wants("smoke", 3, Wanted::Phase(1)));
+    life.add_part("smoke", Part::Phase(1), passed(2));
+    let Step::Conclude(_, conclusion) = life.next(at(30)) else { panic!("not concluded") };
+    assert_eq!(conclusion.description, "7 passed");
+    life.0.attempts[2].evidence = Some(passed(0));
+    let Step::Conclude(_, conclusion) = life.next(at(30)) else { panic!("not concluded") };
+    assert_eq!((conclusion.verdict, conclusion.description.as_str()), (Verdict::Error, "serial: no spec ran"));
+}
+
+#[test]
+fn a_suite_with_a_cluster_of_its_own_shares_none() {
+    let mut life = Life::set_up();
+    life.suite(0).cluster = ClusterUse::Own;
+    assert_eq!(life.next(at(1)), wants("custom", 1, Wanted::Phase(0)), "those that share go first");
+    life.add_attempt("custom", AttemptState::Done, Some(passed(5)));
+    life.conclude("custom", Verdict::Success);
+    assert_eq!(life.next(at(2)), Step::ReplaceCluster);
+    life.0.clusters[0].released_at = Some(at(2));
+    life.add_cluster(ClusterState::Ready);
+    life.add_setup(Stage::Head, SetupState::Done, None);
+    assert_eq!(life.next(at(3)), wants("smoke", 1, Wanted::Phase(0)));
+    life.0.clusters[1].state = ClusterState::Failing;
+    assert_eq!(life.next(at(4)), Step::ReplaceCluster, "the first cluster did its work: only the second broke");
+}
+
+#[test]
+fn a_run_that_repeats_failed_specs_merges_with_the_one_before() {
+    let mut life = Life::set_up();
+    let earlier = Life::set_up().0.run.id;
+    life.0.run.retry_of = Some(earlier);
+    life.0.run.gate.suites.truncate(1);
+    let mut before = attempt(&life.0.run, &life.0.clusters[0], "smoke", 1);
+    (before.state, before.evidence) = (AttemptState::Done, Some(failed(50, &["a", "b", "c", "d", "e", "f"])));
+    life.0.earlier = vec![before];
+    assert_eq!(life.next(at(1)), wants("smoke", 1, Wanted::FailedSpecs), "however many they are");
+    life.add_part("smoke", specs(&["a", "b", "c", "d", "e", "f"]), passed(6));
+    let Step::Conclude(_, conclusion) = life.next(at(2)) else { panic!("not concluded") };
+    assert_eq!((conclusion.verdict, conclusion.description.as_str()), (Verdict::Success, "50 passed, 6 flaky"));
+    life.0.attempts.clear();
+    life.0.earlier[0].evidence = Some(broke(Exit::Lost));
+    assert_eq!(life.next(at(3)), wants("smoke", 1, Wanted::Phase(0)), "nothing to go by: the whole suite");
+}
+
+#[test]
+fn an_expired_skip_is_named_when_its_spec_fails() {
+    let mut life = Life::set_up();
+    life.0.run.gate.skips = vec![SkipEntry {
+        pattern: "broken".into(),
+        by: MatchBy::Pattern,
+        action: Action::Skip,
+        reason: "r".into(),
+        owner: "@net".into(),
+        issue: None,
+        expires: "2026-01-01".parse().unwrap(),
+        suites: vec![],
+        kubernetes: None,
+        providers: vec![],
+    }];
+    life.add_attempt("smoke", AttemptState::Done, Some(failed(5, &["a broken spec"])));
+    let Step::Conclude(_, conclusion) = life.next(at(20)) else { panic!("not concluded") };
+    assert!(
+        conclusion.description.starts_with("skip expired 2026-01-01 · 1 of 6 failed"),
+        "{}",
+        conclusion.description
+    );
+    life.0.run.state = RunState::Queued;
+    assert_eq!(life.next(at(20)), Step::Lint, "a skip list is looked at before a cluster is asked for");
+    life.0.lint = Some(Lint::default());
+    assert_eq!(life.next(at(20)), Step::Admit);
 }

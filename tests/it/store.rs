@@ -1,13 +1,15 @@
 //! The store on both databases: inbox, guards, one run per trigger, conclusions that stand, statuses that never go back.
 
-use portcullis::domain::attempt::{AttemptState, StopReason};
+use portcullis::domain::attempt::{Attempt, AttemptState, Part, Spec, StopReason};
 use portcullis::domain::audit::Deed;
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::cluster::{ClusterState, SetupState, Stage};
 use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces, Whose};
 use portcullis::domain::ids::RunId;
+use portcullis::domain::lint::{Lint, SuiteLint};
 use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
+use portcullis::domain::skip::{Hit, HitOutcome};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
 use portcullis::store::{AuditFilter, Created, NewDelivery, Receipt, Shown, Store, Taken};
@@ -170,6 +172,66 @@ on_both_databases! {
         assert_eq!((done.state, done.stop, done.progress), (AttemptState::Done, Some(StopReason::Stalled), progress));
         assert_eq!(done.evidence, Some(evidence.clone()));
         assert!(!store.finish_attempt(&done, &evidence, Shown::default(), at(7)).await.unwrap(), "done is the end");
+    }
+
+    async fn a_run_that_repeats_another_sees_what_that_one_found(database: Database) {
+        let store = &database.store;
+        let first = run(7, 'a');
+        create(store, &first).await;
+        let cluster = cluster(&first);
+        store.admit(&first, &cluster, at(1)).await.unwrap();
+        let whole = attempt(&first, &cluster, "smoke", 1);
+        store.create_attempt(&whole).await.unwrap();
+        store.note_skips(whole.id, &[1, 2]).await.unwrap();
+        let read = || async { store.run_view(first.id).await.unwrap().unwrap().attempts.remove(0) };
+        assert_eq!((read().await.skips, read().await.part), (vec![1, 2], Part::Phase(0)));
+        let case = |name: &str, status| Case {
+            id: CaseId { suite: "s".into(), class: "c".into(), name: name.into() },
+            tries: vec![Try { status, lane: 0, took: None, message: None }],
+            fold: Fold::of(status, 0),
+        };
+        let cases = [case("a", TryStatus::Passed), case("b", TryStatus::Failed)];
+        let hits = [Hit { entry: 1, spec: "b".into(), outcome: HitOutcome::Failed }];
+        let shown = Shown { cases: &cases, hits: &hits, ..Shown::default() };
+        assert!(store.finish_attempt(&read().await, &Evidence::default(), shown, at(6)).await.unwrap());
+        let failed = Spec { class: "c".into(), name: "b".into() };
+        assert_eq!(store.failed_specs(whole.id).await.unwrap(), std::slice::from_ref(&failed));
+        assert_eq!(store.skip_hits(first.id).await.unwrap(), [("smoke".parse().unwrap(), hits[0].clone())]);
+
+        let lint = Lint { suites: vec![SuiteLint::unknown(&"smoke".parse().unwrap(), "no list")] };
+        assert!(store.note_lint(first.id, &lint).await.unwrap());
+        assert!(!store.note_lint(first.id, &Lint::default()).await.unwrap(), "the first stands");
+        assert_eq!(store.run_view(first.id).await.unwrap().unwrap().lint, Some(lint));
+
+        store.finish(&store.run(first.id).await.unwrap().unwrap(), Verdict::Failure, None, &[], at(7)).await.unwrap();
+        let mut second = run(7, 'a');
+        second.retry_of = Some(first.id);
+        create(store, &second).await;
+        let again = Attempt { part: Part::Specs(vec![failed]), ..attempt(&second, &cluster, "smoke", 1) };
+        store.admit(&second, &crate::support::values::cluster(&second), at(8)).await.unwrap();
+        assert!(store.create_attempt(&again).await.unwrap());
+        let view = store.run_view(second.id).await.unwrap().unwrap();
+        assert_eq!(view.earlier.iter().map(|attempt| attempt.id).collect::<Vec<_>>(), [whole.id]);
+        assert_eq!(view.attempts[0].part, again.part);
+        store.finish_attempt(&view.attempts[0], &Evidence::default(), Shown::default(), at(9)).await.unwrap();
+        store.finish(&store.run(second.id).await.unwrap().unwrap(), Verdict::Failure, None, &[], at(9)).await.unwrap();
+        let mut third = run(7, 'a');
+        third.retry_of = Some(second.id);
+        create(store, &third).await;
+        let view = store.open_runs().await.unwrap().remove(0);
+        assert_eq!(view.earlier.iter().map(|attempt| attempt.id).collect::<Vec<_>>(), [whole.id, again.id]);
+    }
+
+    async fn clusters_that_broke_are_counted_by_repository(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let cluster = cluster(&run);
+        store.admit(&run, &cluster, at(1)).await.unwrap();
+        assert!(store.move_cluster(&cluster, ClusterState::Failing, Some("no image"), at(5)).await.unwrap());
+        assert_eq!(store.broken_since(&run.repo, at(4)).await.unwrap(), [at(5)]);
+        assert!(store.broken_since(&run.repo, at(5)).await.unwrap().is_empty());
+        assert!(store.broken_since(&"acme/other".parse().unwrap(), at(4)).await.unwrap().is_empty());
     }
 
     async fn the_first_conclusion_stands_and_finishing_lets_the_cluster_go(database: Database) {

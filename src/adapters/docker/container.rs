@@ -123,7 +123,7 @@ mod tests {
             privileged: Privileged::Auto,
             runtime: None,
         };
-        let image = Image { volumes: volumes.iter().map(|&path| path.to_owned()).collect() };
+        let image = Image { id: "sha256:1".into(), volumes: volumes.iter().map(|&path| path.to_owned()).collect() };
         body(&execution(command), &image, 2, &settings)
     }
 

@@ -13,7 +13,7 @@ use super::objects::{Found, Phase, Vitals, gone};
 use super::{Docker, container, limits};
 use crate::domain::ids::AttemptId;
 use crate::domain::progress::Progress;
-use crate::ports::{ContainerState, Execution, ExecutorError, Observation, Stop, SuiteExecutor};
+use crate::ports::{ContainerState, Execution, ExecutorError, Observation, Question, Stop, SuiteExecutor};
 
 #[async_trait]
 impl SuiteExecutor for Docker {
@@ -83,6 +83,14 @@ impl SuiteExecutor for Docker {
                 Err(ExecutorError::Failed { what: format!("removing the container of attempt {attempt}"), source })
             }
         }
+    }
+
+    async fn ask(&self, question: &Question, into: &Path) -> Result<i64, ExecutorError> {
+        Ok(self.engine.ask(question, into).await?)
+    }
+
+    async fn image_id(&self, image: &str) -> Result<String, ExecutorError> {
+        Ok(self.engine.image("image", image).await?.id)
     }
 
     async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError> {

@@ -17,6 +17,8 @@ use super::limits;
 /// What of an image matters for making containers of it.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
+    /// What tells its content from another's of the same name.
+    pub(super) id: String,
     /// Paths that the image declares as volumes.
     pub(super) volumes: Vec<String>,
 }
@@ -70,7 +72,7 @@ impl Engine {
             Ok(found) => {
                 let mut volumes = found.config.and_then(|config| config.volumes).unwrap_or_default();
                 volumes.sort();
-                Ok(Some(Image { volumes }))
+                Ok(Some(Image { id: found.id.unwrap_or_default(), volumes }))
             }
             Err(error) if error.is_missing() => Ok(None),
             Err(EngineError::Answered { status: 400, message, .. }) => {

@@ -27,6 +27,7 @@ pub(super) enum Role {
     Network,
     Volume,
     Suite,
+    Question,
 }
 
 impl Role {
@@ -37,6 +38,7 @@ impl Role {
             Role::Network => "network",
             Role::Volume => "volume",
             Role::Suite => "suite",
+            Role::Question => "question",
         }
     }
 }
@@ -61,6 +63,15 @@ pub(super) fn of_execution(settings: &DockerSettings, execution: &Execution) -> 
         (ATTEMPT, execution.attempt.to_string()),
         (SUITE, execution.name.to_string()),
         (ROLE, Role::Suite.as_str().to_owned()),
+    ])
+}
+
+/// Labels of a container that only answers a question.
+pub(super) fn of_question(settings: &DockerSettings, expires_at: jiff::Timestamp) -> Labels {
+    labels(&[
+        (INSTANCE, settings.instance.clone()),
+        (EXPIRES, expires_at.as_second().to_string()),
+        (ROLE, Role::Question.as_str().to_owned()),
     ])
 }
 

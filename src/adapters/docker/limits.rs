@@ -44,6 +44,10 @@ pub(super) const LINE_BYTES: usize = 16 * 1024;
 /// A kubeconfig is a few kilobytes.
 pub(super) const KUBECONFIG_BYTES: usize = 1 << 20;
 
+/// What an image gets to answer a question, and how much it may say.
+pub(super) const ANSWER: Duration = Duration::from_secs(120);
+pub(super) const ANSWER_BYTES: u64 = 64 << 20;
+
 /// What is copied of a results folder.
 pub(super) fn results(bytes: u64) -> ResultLimits {
     ResultLimits { bytes, entries: 20_000 }

@@ -1,6 +1,7 @@
 //! Docker: clusters as node containers on a network of their own, and suites as containers beside them. One engine, one connection.
 //! Everything made here carries our labels; what lacks our instance's label is never touched.
 
+mod ask;
 mod collect;
 mod container;
 mod diagnose;

@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn nodes_follow_the_contract() {
-        let (cluster, image) = (cluster(), Image { volumes: vec!["/var/log".into()] });
+        let (cluster, image) = (cluster(), Image { id: "sha256:1".into(), volumes: vec!["/var/log".into()] });
         assert_eq!(Node::all(3).collect::<Vec<_>>(), [Node::Server, Node::Agent(0), Node::Agent(1)]);
         let server = body(Node::Server, &cluster, &image, "secret", Privilege::Full, &settings());
         let name = Node::Server.name(cluster.id);

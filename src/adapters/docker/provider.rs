@@ -14,13 +14,19 @@ use super::labels::{CLUSTER, NODES, ROLE, Role};
 use super::node::{self, Node, TOKEN};
 use super::objects::{Found, Phase};
 use super::{Docker, kubeconfig, limits, network};
+use crate::domain::cluster::ClusterPlan;
 use crate::domain::ids::ClusterId;
+use crate::domain::versions;
 use crate::ports::{Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, ProviderError};
 
 #[async_trait]
 impl ClusterProvider for Docker {
     fn name(&self) -> &'static str {
         "docker"
+    }
+
+    fn version_of(&self, plan: &ClusterPlan) -> Option<String> {
+        versions::of_image(plan.image.as_deref().unwrap_or(&self.engine.settings.node_image))
     }
 
     async fn check(&self) -> Result<(), ProviderError> {

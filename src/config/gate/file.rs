@@ -151,8 +151,6 @@ pub(crate) struct SuiteFile {
     pub(super) phases: Option<At<Vec<PhaseFile>>>,
     /// Variables for the suite's container.
     pub(super) env: Option<IndexMap<At<String>, At<String>>>,
-    /// Variables that get a secret, by the name it has in the server's file.
-    pub(super) secrets: Option<IndexMap<At<String>, At<String>>>,
     /// A command in the suite's image that prints the names of its specs, one a line: the skip list is compared with them. Ginkgo
     /// suites need none.
     pub(super) list: Option<At<Vec<String>>>,

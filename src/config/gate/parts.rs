@@ -1,7 +1,7 @@
-//! The parts of a suite that have rules of their own: phases, secrets, what is run again, and what certification asks for.
+//! The parts of a suite that have rules of their own: phases, what is run again, and what certification asks for.
 
 use super::file::{PhaseFile, RerunFile, RunnerFile, SuiteFile};
-use super::suite::{WholeKeys, patterns, set, variable};
+use super::suite::{WholeKeys, patterns, set};
 use crate::config::position::At;
 use crate::config::problem::{Problems, quoted};
 use crate::config::values;
@@ -10,7 +10,7 @@ use crate::domain::suite::{Entry, Phase, Rerun, RerunWith, Suite};
 const MOST_PHASES: usize = 10;
 
 /// Written phases take the place of the built-in ones. A gate that changes what a phased suite is about leaves its phases, but no
-/// longer knows how many specs each of them has.
+/// longer knows how many specs each of them has, nor what they need.
 pub(super) fn phases(suite: &mut Suite, file: &SuiteFile, problems: &mut Problems<'_>) {
     if let Entry::Command(_) = suite.entry {
         suite.phases.clear();
@@ -30,7 +30,7 @@ pub(super) fn phases(suite: &mut Suite, file: &SuiteFile, problems: &mut Problem
         }
         None if file.focus.is_some() || file.label_filter.is_some() => {
             suite.phases.iter_mut().for_each(|phase| phase.min_specs = 0);
-            suite.min_specs = 1;
+            (suite.min_specs, suite.min_nodes) = (1, 1);
         }
         None => {}
     }
@@ -47,19 +47,6 @@ fn phase(file: &PhaseFile, problems: &mut Problems<'_>) -> Option<Phase> {
         min_specs: min_specs.unwrap_or(1),
         name: problems.parse(&file.name, values::line)?,
     })
-}
-
-/// Which secret there is, the server's file says; the gate only names it.
-pub(super) fn secrets(suite: &mut Suite, file: &SuiteFile, problems: &mut Problems<'_>) {
-    for (name, secret) in file.secrets.iter().flatten() {
-        let (variable, named) = (problems.parse(name, variable), problems.parse(secret, values::secret_name));
-        if let (Some(variable), Some(secret)) = (variable, named) {
-            if suite.env.contains_key(&variable) {
-                problems.add(name.position, format!("{} is in `env` as well", quoted(&variable)));
-            }
-            suite.secrets.insert(variable, secret);
-        }
-    }
 }
 
 /// Ginkgo can always be told which specs to run; anything else needs a template, or is run as a whole.

@@ -109,6 +109,8 @@ pub(super) struct CapacitySection {
     pub(super) clusters: Option<Set<u64>>,
     /// Runs of one repository that may be active at once. Default: as many as there are clusters.
     pub(super) runs_per_repo: Option<Set<u64>>,
+    /// Clusters of one repository that may break within an hour before the next has to wait. Default 6.
+    pub(super) broken_per_hour: Option<Set<u64>>,
 }
 
 /// Bounds on what a run may take.

@@ -87,6 +87,7 @@ pub enum Privileged {
 pub struct Capacity {
     pub clusters: u32,
     pub runs_per_repo: u32,
+    pub broken_per_hour: u32,
 }
 
 /// Bounds on what a run may take.
@@ -150,6 +151,13 @@ pub struct ServerSource<'a> {
     pub environment: &'a [(String, String)],
 }
 
+impl ServerSource<'_> {
+    fn docker_host(&self) -> Option<String> {
+        let host = self.environment.iter().find(|(name, value)| name == "DOCKER_HOST" && !value.is_empty());
+        host.map(|(_, value)| value.clone())
+    }
+}
+
 impl ServerConfig {
     /// Reads the file, if one is given, and the process's environment.
     ///
@@ -166,11 +174,33 @@ impl ServerConfig {
         Self::parse(ServerSource { file: Some((&name, &text)), environment: &environment })
     }
 
+    /// The Docker engine and the data folder alone, for commands that need no service. The rest is not looked at.
+    ///
+    /// # Errors
+    /// Everything that is wrong with these two.
+    pub fn load_engine(file: Option<&Path>) -> Result<(Docker, PathBuf), Vec<ConfigError>> {
+        let environment = environment()?;
+        let text = match file {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                vec![ConfigError::whole(&path.display().to_string(), format!("cannot be read: {error}"))]
+            })?),
+            None => None,
+        };
+        let name = file.map(|path| path.display().to_string());
+        let source = ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment };
+        resolve::resolve_engine(Self::layers(&source), source.docker_host())
+    }
+
     /// Makes a configuration of texts. Reads the secret files they name.
     ///
     /// # Errors
     /// Everything that is wrong; never with a secret's text.
     pub fn parse(source: ServerSource<'_>) -> Result<Self, Vec<ConfigError>> {
+        let name = source.file.map_or("configuration", |(name, _)| name);
+        resolve::resolve(name, Self::layers(&source), source.docker_host())
+    }
+
+    fn layers(source: &ServerSource<'_>) -> Layers {
         let mut layers = Layers::new();
         if let Some((name, text)) = source.file {
             layers.add_file(name, text);
@@ -178,9 +208,7 @@ impl ServerConfig {
         for (name, value) in source.environment {
             layers.add_variable(name, value);
         }
-        let docker_host = source.environment.iter().find(|(name, value)| name == "DOCKER_HOST" && !value.is_empty());
-        let name = source.file.map_or("configuration", |(name, _)| name);
-        resolve::resolve(name, layers, docker_host.map(|(_, value)| value.clone()))
+        layers
     }
 }
 

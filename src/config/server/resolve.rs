@@ -48,6 +48,21 @@ pub(super) fn resolve(
     }
 }
 
+/// The Docker engine and the data folder, whatever else is missing.
+pub(super) fn resolve_engine(
+    layers: Layers,
+    docker_host: Option<String>,
+) -> Result<(Docker, PathBuf), Vec<ConfigError>> {
+    let (file, origins, problems) = layers.merged();
+    let mut resolver = Resolver { name: "configuration", origins, problems };
+    let (_, _, data_dir) = resolver.server(file.server);
+    let docker = resolver.docker(file.docker, docker_host);
+    match resolver.problems.is_empty() {
+        true => Ok((docker, data_dir)),
+        false => Err(resolver.problems),
+    }
+}
+
 pub(super) struct Resolver<'a> {
     pub(super) name: &'a str,
     pub(super) origins: Vec<Origin>,
@@ -106,7 +121,8 @@ impl Resolver<'_> {
     fn capacity(&mut self, section: CapacitySection) -> Capacity {
         let clusters = self.read(section.clusters, 2, |n| within("capacity.clusters", *n, 1000));
         let runs_per_repo = self.read(section.runs_per_repo, clusters, |n| within("capacity.runs_per_repo", *n, 1000));
-        Capacity { clusters, runs_per_repo }
+        let broken_per_hour = self.read(section.broken_per_hour, 6, |n| within("capacity.broken_per_hour", *n, 1000));
+        Capacity { clusters, runs_per_repo, broken_per_hour }
     }
 
     fn repositories(&mut self, section: RepositoriesSection) -> Overrides {

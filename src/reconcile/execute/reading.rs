@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::submission;
 use crate::domain::attempt::{Part, Spec};
 use crate::domain::case::{Case, CaseOutcome};
 use crate::domain::names::SuiteName;
@@ -55,6 +56,11 @@ impl Reading {
         self.merge(&report)?;
         if let Part::Specs(asked) = &self.part {
             self.missing(asked, &report).into_iter().for_each(|what| report.doubt(Weight::Fatal, what));
+        }
+        if self.suite.submission
+            && let Some(what) = submission::pack(&self.results)?
+        {
+            report.doubt(Weight::Note, what);
         }
         let hits = self.hits(&report);
         let digest = report.digest_without(|case| self.is_quarantined(case));

@@ -1,8 +1,6 @@
 //! Starting a suite's container: its workspace fetched, its files put in. Long, so it is a task of its own; cut off anywhere, it is
 //! done again and finds by the label what there is.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 
 use super::super::prepare::fetch;
@@ -49,7 +47,7 @@ async fn execution(
     // Noted first: what the container is told must be known when its results are read.
     context.store.note_skips(attempt.id, &places).await?;
     let patterns = skip::patterns(&gate.skips, &places, suite);
-    let invocation = match invocation::of_attempt(suite, &attempt.part, &patterns, BTreeMap::new(), version) {
+    let invocation = match invocation::of_attempt(suite, &attempt.part, &patterns, version) {
         Ok(invocation) => invocation,
         Err(why) => return Ok(Err(why)),
     };

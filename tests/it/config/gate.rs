@@ -34,19 +34,25 @@ fn the_shortest_gate_has_every_default() {
 
 #[test]
 fn suites_keep_the_order_of_the_file() {
-    let gate = gate("suites:\n  statefulset:\n  smoke:\n  conformance: {}\n").unwrap();
+    let gate = gate("cluster: {nodes: 2}\nsuites:\n  statefulset:\n  smoke:\n  conformance: {}\n").unwrap();
     let names: Vec<_> = gate.suites.keys().map(SuiteName::as_str).collect();
     assert_eq!(names, ["statefulset", "smoke", "conformance"]);
 }
 
 #[test]
 fn a_built_in_suite_is_changed_key_by_key() {
-    let text = "suites: {conformance: {procs: 2, timeout: 90m, flake_attempts: 2, required: false, flaky: fail}}";
+    let text = "cluster: {nodes: 2}\nsuites: {conformance: {procs: 2, timeout: 90m, flake_attempts: 2, required: false, flaky: fail}}";
     let gate = gate(text).unwrap();
     let changed = suite(&gate, "conformance");
     assert_eq!(ginkgo(changed).procs, 2);
     assert_eq!(ginkgo(changed).focus, [r"\[Conformance\]"], "kept");
-    assert_eq!(ginkgo(changed).skip, [r"\[Serial\]"], "kept");
+    assert_eq!(
+        changed.phases.iter().map(|phase| phase.name.as_str()).collect::<Vec<_>>(),
+        ["parallel", "serial"],
+        "kept"
+    );
+    assert_eq!((changed.ginkgo(0).unwrap().procs, changed.ginkgo(1).unwrap().procs), (2, 1));
+    assert_eq!((changed.min_specs, changed.rerun.rounds), (300, 1), "kept");
     assert_eq!(changed.image, "registry.k8s.io/conformance:{version}", "kept");
     assert_eq!((changed.timeouts.suite_s, changed.flake_attempts, changed.required), (5400, 2, false));
     assert_eq!(changed.flaky, FlakyPolicy::Fail);

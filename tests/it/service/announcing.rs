@@ -103,7 +103,7 @@ async fn a_repository_without_a_policy_is_left_alone() {
 #[tokio::test]
 async fn a_change_cannot_bring_its_own_policy() {
     let gate = Gate::start().await;
-    let files = policy("version: 1\nsuites:\n  conformance:\n");
+    let files = policy("version: 1\ncluster: {nodes: 2}\nsuites:\n  conformance:\n");
     let pr = gate.repo.open_pr(PrSpec { files, ..PrSpec::default() });
     pr.label(LABEL, "alice");
     gate.announced(&pr.head_sha()).await;

@@ -67,8 +67,13 @@ impl Gate {
 
     /// With the real engine, where things take longer.
     pub async fn with_engine(policy: &str) -> Self {
+        Self::with_engine_and(&[(POLICY, policy)]).await
+    }
+
+    /// The same before a repository with these files.
+    pub async fn with_engine_and(files: &[(&str, &str)]) -> Self {
         let docker = format!("node_image = \"{}\"", super::engine::node_image());
-        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &docker).await;
+        let gate = Self::set_up(databases::sqlite().await, files, &docker).await;
         Self { patience: Duration::from_secs(900), ..gate }
     }
 
@@ -93,6 +98,11 @@ impl Gate {
     /// A pull request of alice's from this branch, without a label.
     pub fn open_pr(&self, branch: &str) -> Pull {
         self.repo.open_pr(PrSpec { head_branch: branch.into(), ..PrSpec::default() })
+    }
+
+    /// What the service stored.
+    pub fn store(&self) -> &portcullis::store::Store {
+        &self.database.store
     }
 
     pub fn webhook_url(&self) -> String {

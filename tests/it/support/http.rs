@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use portcullis::artifacts::Artifacts;
+use portcullis::domain::cluster::ClusterPlan;
 use portcullis::domain::ids::ClusterId;
 use portcullis::domain::wording::Links;
 use portcullis::ports::{Audience, Clock, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, ProviderError};
@@ -48,6 +49,9 @@ struct NoEngine;
 impl ClusterProvider for NoEngine {
     fn name(&self) -> &'static str {
         "none"
+    }
+    fn version_of(&self, _: &ClusterPlan) -> Option<String> {
+        None
     }
 
     async fn check(&self) -> Result<(), ProviderError> {

@@ -1,63 +1,45 @@
-//! Long work on attempts: each in a task of its own, one per attempt, a bounded number at once. Whoever waits for a pull, an upload or
-//! a copy is then nobody but the attempt itself. Dropped, every task ends as if the process had been killed.
+//! Long work: each in a task of its own, one per item, a bounded number at once. Whoever waits for a pull, an upload or
+//! a copy is then nobody but the item itself. Dropped, every task ends as if the process had been killed.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::super::driver::Waker;
-use super::super::{Activity, chain};
-use crate::domain::attempt::{Attempt, AttemptState};
-use crate::domain::ids::AttemptId;
+use super::driver::Waker;
+use super::{Activity, chain};
 
 /// Tasks that work at once; the others wait, and can be let go of while they do.
 const AT_ONCE: usize = 8;
 /// After a failure that may pass.
 pub(super) const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
-/// What of an attempt takes long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    Start,
-    Collect,
-}
-
-impl Work {
-    /// The long work that an attempt needs now, if it needs any.
-    pub(super) fn of(attempt: &Attempt) -> Option<Work> {
-        match (attempt.state, attempt.stop) {
-            (AttemptState::Waiting, None) => Some(Work::Start),
-            (AttemptState::Collecting, _) => Some(Work::Collect),
-            (AttemptState::Waiting, Some(_)) | (AttemptState::Running | AttemptState::Done, _) => None,
-        }
-    }
-}
-
 /// Long work under way.
-pub(super) struct Hands {
-    tasks: HashMap<AttemptId, AbortOnDropHandle<anyhow::Result<Activity>>>,
-    /// Attempts whose work failed a moment ago, and when it is tried again.
-    resting: HashMap<AttemptId, Timestamp>,
+pub(super) struct Hands<K> {
+    tasks: HashMap<K, AbortOnDropHandle<anyhow::Result<Activity>>>,
+    /// Items whose work failed a moment ago, and when it is tried again.
+    resting: HashMap<K, Timestamp>,
     room: Arc<Semaphore>,
     waker: Waker,
 }
 
-impl Hands {
+impl<K: Copy + Eq + Hash + Display> Hands<K> {
     pub(super) fn new(waker: Waker) -> Self {
         Self { tasks: HashMap::new(), resting: HashMap::new(), room: Arc::new(Semaphore::new(AT_ONCE)), waker }
     }
 
-    /// Begins the attempt's work unless it is under way or rests after a failure.
-    pub(super) fn take<F>(&mut self, attempt: AttemptId, now: Timestamp, work: F)
+    /// Begins the item's work unless it is under way or rests after a failure.
+    pub(super) fn take<F>(&mut self, item: K, now: Timestamp, work: F)
     where
         F: Future<Output = anyhow::Result<Activity>> + Send + 'static,
     {
-        let rests = self.resting.get(&attempt).is_some_and(|until| *until > now);
-        if rests || self.tasks.contains_key(&attempt) {
+        let rests = self.resting.get(&item).is_some_and(|until| *until > now);
+        if rests || self.tasks.contains_key(&item) {
             return;
         }
         let (room, waker) = (Arc::clone(&self.room), self.waker.clone());
@@ -67,17 +49,17 @@ impl Hands {
             let _place = room.acquire().await?;
             work.await
         });
-        self.tasks.insert(attempt, AbortOnDropHandle::new(task));
+        self.tasks.insert(item, AbortOnDropHandle::new(task));
     }
 
     /// Whether work of the attempt is under way, or ended and not yet reaped.
-    pub(super) fn holds(&self, attempt: AttemptId) -> bool {
-        self.tasks.contains_key(&attempt)
+    pub(super) fn holds(&self, item: K) -> bool {
+        self.tasks.contains_key(&item)
     }
 
-    /// Cuts the attempt's work off, if any is under way, and waits until it has ended.
-    pub(super) async fn let_go(&mut self, attempt: AttemptId) {
-        if let Some(task) = self.tasks.remove(&attempt) {
+    /// Cuts the item's work off, if any is under way, and waits until it has ended.
+    pub(super) async fn let_go(&mut self, item: K) {
+        if let Some(task) = self.tasks.remove(&item) {
             task.abort();
             drop(task.await);
         }
@@ -85,12 +67,11 @@ impl Hands {
 
     /// What has ended since the last look.
     pub(super) async fn reap(&mut self, now: Timestamp) -> Activity {
-        let ended: Vec<AttemptId> =
-            self.tasks.iter().filter(|(_, task)| task.is_finished()).map(|(attempt, _)| *attempt).collect();
+        let ended: Vec<K> = self.tasks.iter().filter(|(_, task)| task.is_finished()).map(|(item, _)| *item).collect();
         self.resting.retain(|_, until| *until > now);
         let mut activity = Activity::default();
-        for attempt in ended {
-            let Some(task) = self.tasks.remove(&attempt) else { continue };
+        for item in ended {
+            let Some(task) = self.tasks.remove(&item) else { continue };
             let problem = match task.await {
                 Ok(Ok(one)) => {
                     activity = activity.add(one);
@@ -99,8 +80,8 @@ impl Hands {
                 Ok(Err(error)) => chain(error.as_ref()),
                 Err(error) => error.to_string(),
             };
-            tracing::warn!(attempt.id = %attempt, error = problem, "attempt step failed; it is tried again");
-            self.resting.insert(attempt, now.saturating_add(AGAIN).unwrap_or(now));
+            tracing::warn!(%item, error = problem, "long work failed; it is tried again");
+            self.resting.insert(item, now.saturating_add(AGAIN).unwrap_or(now));
         }
         if self.resting.is_empty() { activity } else { activity.again(AGAIN) }
     }
@@ -122,12 +103,13 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::domain::ids::AttemptId;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    async fn ended(hands: &Hands, attempt: AttemptId) {
+    async fn ended(hands: &Hands<AttemptId>, attempt: AttemptId) {
         while !hands.tasks[&attempt].is_finished() {
             tokio::task::yield_now().await;
         }
