@@ -56,11 +56,11 @@ impl Overrides {
         if !self.only.is_empty() && !self.only.iter().any(|pattern| pattern.fits(repo)) {
             return Err("this server does not serve the repository".into());
         }
-        if let Some((_, allowed)) = self.suites.iter().find(|(pattern, _)| pattern.fits(repo)) {
-            if let Some(other) = gate.suites.keys().find(|suite| !allowed.contains(suite)) {
-                let allowed: Vec<&str> = allowed.iter().map(SuiteName::as_str).collect();
-                return Err(format!("this server lets the repository run {}, not {other}", allowed.join(", ")));
-            }
+        if let Some((_, allowed)) = self.suites.iter().find(|(pattern, _)| pattern.fits(repo))
+            && let Some(other) = gate.suites.keys().find(|suite| !allowed.contains(suite))
+        {
+            let allowed: Vec<&str> = allowed.iter().map(SuiteName::as_str).collect();
+            return Err(format!("this server lets the repository run {}, not {other}", allowed.join(", ")));
         }
         let label = self.labels.iter().find(|(pattern, _)| pattern.fits(repo)).map(|(_, label)| label.clone());
         Ok(Gate { label: label.unwrap_or_else(|| gate.label.clone()), ..gate })
@@ -69,5 +69,38 @@ impl Overrides {
     /// Whether the repository's runs go before those of others.
     pub fn goes_first(&self, repo: &RepoName) -> bool {
         self.first.iter().any(|pattern| pattern.fits(repo))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::suite::Suite;
+
+    #[test]
+    fn the_operator_has_the_last_word_on_a_repository() {
+        let pattern = |text: &str| text.parse::<Pattern>().unwrap();
+        let overrides = Overrides {
+            only: vec![pattern("Acme/*")],
+            labels: vec![(pattern("acme/infra"), "run-ci".into()), (pattern("acme/*"), "test-me".into())],
+            suites: vec![(pattern("acme/infra"), vec!["smoke".parse().unwrap()])],
+            first: vec![pattern("acme/infra")],
+        };
+        let gate = |suite: &str| {
+            let mut gate = Gate { label: "ready-to-test".into(), ..Gate::empty() };
+            gate.suites.insert(suite.parse().unwrap(), Suite::plain("i"));
+            gate
+        };
+        let (infra, other, foreign) =
+            ("acme/infra".parse().unwrap(), "acme/other".parse().unwrap(), "evil/infra".parse().unwrap());
+        assert_eq!(overrides.apply(&infra, gate("smoke")).unwrap().label, "run-ci");
+        assert_eq!(overrides.apply(&other, gate("custom")).unwrap().label, "test-me");
+        assert!(overrides.apply(&infra, gate("custom")).unwrap_err().contains("smoke, not custom"));
+        assert!(overrides.apply(&foreign, gate("smoke")).is_err());
+        assert!(overrides.goes_first(&infra) && !overrides.goes_first(&other));
+        assert_eq!(Overrides::default().apply(&foreign, gate("smoke")).unwrap().label, "ready-to-test");
+        for wrong in ["acme", "acme/in/fra", "a[/b"] {
+            assert!(wrong.parse::<Pattern>().is_err(), "{wrong}");
+        }
     }
 }

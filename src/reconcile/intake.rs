@@ -6,6 +6,7 @@ mod choice;
 mod comments;
 mod desk;
 mod lanes;
+mod orders;
 mod people;
 mod policy;
 mod pulls;

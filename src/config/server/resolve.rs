@@ -128,7 +128,7 @@ impl Resolver<'_> {
     fn repositories(&mut self, section: RepositoriesSection) -> Overrides {
         Overrides {
             only: self.each(section.only, str::parse),
-            labels: self.each(section.labels, |text| pair(text, |label| values::line(label))),
+            labels: self.each(section.labels, |text| pair(text, values::line)),
             suites: self.each(section.suites, |text| pair(text, |suites| suites.split('+').map(suite).collect())),
             first: self.each(section.first, str::parse),
         }

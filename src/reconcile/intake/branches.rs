@@ -57,7 +57,7 @@ impl Desk {
         if !wanted || !store.is_approved(repo, number, &pr.head).await? {
             return Ok(false);
         }
-        if pr.is_draft && !store.seen(repo, number).await?.is_some_and(|seen| seen.draft_labelled == Some(true)) {
+        if pr.is_draft && store.seen(repo, number).await?.is_none_or(|seen| seen.draft_labelled != Some(true)) {
             return Ok(false);
         }
         let last = store.runs_of_commit(repo, &pr.head, 1).await?;

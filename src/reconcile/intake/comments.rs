@@ -1,33 +1,32 @@
 //! Commands in comments: each is answered with what it causes, a reaction and, where there is something to say, a reply.
 
-use super::choice::{Choice, open_suites};
+use super::choice::Choice;
 use super::desk::{Desk, Trouble};
 use super::lanes::Item;
 use super::policy::Policy;
 use super::start::{Start, Subject, Suites};
 use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::command::{Command, Misread, Retest, Selection, read};
-use crate::domain::effect::{Effect, Effects, Over, Replaces, Seen, Waiver, WaiverKind, Whose};
+use crate::domain::effect::{Effect, Effects, Replaces, Seen, WaiverKind};
 use crate::domain::event::CommentEvent;
 use crate::domain::gate::{GATE_PATH, Gate};
 use crate::domain::ids::RunId;
 use crate::domain::message::{Message, Reaction};
 use crate::domain::names::SuiteName;
 use crate::domain::rules::Commenters;
-use crate::domain::run::{CancelReason, Conclusion, Trigger};
-use crate::domain::verdict::Verdict;
+use crate::domain::run::Trigger;
 use crate::domain::wording;
 use crate::ports::{ForgeError, Permission, PullRequest};
 
 /// What the commands of one comment come to.
-struct Answer {
-    effects: Vec<Effect>,
-    lines: Vec<String>,
+pub(super) struct Answer {
+    pub(super) effects: Vec<Effect>,
+    pub(super) lines: Vec<String>,
     reaction: Reaction,
 }
 
 impl Answer {
-    fn refuse(&mut self, line: impl Into<String>) {
+    pub(super) fn refuse(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
         self.reaction = Reaction::Confused;
     }
@@ -40,11 +39,11 @@ impl Answer {
 }
 
 /// Whose command it is and what it is about.
-struct Talk<'a> {
+pub(super) struct Talk<'a> {
     item: &'a Item,
-    event: &'a CommentEvent,
-    pr: &'a PullRequest,
-    gate: &'a Gate,
+    pub(super) event: &'a CommentEvent,
+    pub(super) pr: &'a PullRequest,
+    pub(super) gate: &'a Gate,
     /// What they may do.
     may_run: bool,
     may_write: bool,
@@ -220,43 +219,11 @@ impl Desk {
             retry_of,
             replaces: Replaces::Nothing,
         };
-        answer.effects.push(approve(talk));
+        answer.effects.extend(approve(talk));
         answer.effects.extend(self.start(&subject(talk), start).await?);
         answer.started();
         choice.started(suites);
         Ok(())
-    }
-
-    fn cancel(&self, talk: &Talk<'_>, choice: &mut Choice<'_>, names: &[String], answer: &mut Answer) {
-        if choice.live.is_empty() {
-            return answer.lines.push("Nothing is running.".into());
-        }
-        let suites = match choice.named(names) {
-            Ok(suites) => suites,
-            Err(why) => return answer.refuse(why),
-        };
-        choice.ended(&suites);
-        if suites.is_empty() {
-            let whose = Whose::Pull(talk.event.repo.clone(), talk.event.number);
-            let by = talk.event.author.clone();
-            return answer.effects.push(Effect::Cancel { whose, reason: CancelReason::Commanded, by });
-        }
-        let description = format!("cancelled by {}", talk.event.author);
-        let conclusion = Conclusion { verdict: Verdict::Error, description };
-        for suite in &suites {
-            let Some(view) = choice.live.iter().find(|view| open_suites(view).contains(suite)) else {
-                answer.lines.push(format!("`{suite}` is not running."));
-                continue;
-            };
-            let status = wording::concluded(&view.run, suite, &conclusion, &self.context.settings.links);
-            let (run, suite) = (view.run.id, suite.clone());
-            let note = AuditEntry { run: Some(run), suite: Some(suite.clone()), ..deed(talk, Deed::Cancelled, "") };
-            answer.effects.extend([
-                Effect::Conclude { run, suite, conclusion: conclusion.clone() },
-                Effect::Say { voice: run, over: Over::Anything, statuses: vec![status] },
-                Effect::Note(note),
-            ]);
-        }
     }
 
     async fn ok_to_test(
@@ -270,7 +237,7 @@ impl Desk {
             answer.refuse(format!("the head is `{}` now: `/ok-to-test {0}` approves that.", talk.pr.head.short()));
             return Ok(());
         }
-        answer.effects.push(approve(talk));
+        answer.effects.extend(approve(talk));
         let suites = choice.open();
         if suites.is_empty() {
             return Ok(());
@@ -287,88 +254,6 @@ impl Desk {
         answer.effects.extend(self.start(&subject(talk), start).await?);
         answer.started();
         choice.started(&suites);
-        Ok(())
-    }
-
-    fn waive(
-        &self,
-        talk: &Talk<'_>,
-        choice: &mut Choice<'_>,
-        kind: WaiverKind,
-        name: &str,
-        reason: &str,
-        answer: &mut Answer,
-    ) {
-        let suite = match choice.named(&[name.to_owned()]) {
-            Ok(mut found) => found.remove(0),
-            Err(why) => return answer.refuse(why),
-        };
-        let required = talk.gate.suites.get(&suite).is_some_and(|suite| suite.required);
-        if kind == WaiverKind::Skip && required {
-            return answer.refuse(wording::is_required(&suite));
-        }
-        let waiver = Waiver {
-            repo: talk.event.repo.clone(),
-            sha: talk.pr.head.clone(),
-            suite: suite.clone(),
-            kind,
-            actor: talk.event.author.clone(),
-            reason: reason.to_owned(),
-        };
-        let conclusion = Conclusion { verdict: Verdict::Success, description: waiver.text() };
-        let running =
-            choice.live.iter().find(|view| view.run.head == talk.pr.head && open_suites(view).contains(&suite));
-        answer.effects.extend(running.map(|view| Effect::Conclude {
-            run: view.run.id,
-            suite: suite.clone(),
-            conclusion: conclusion.clone(),
-        }));
-        let status = wording::waived(&waiver, talk.event.number, talk.gate.report, &self.context.settings.links);
-        let what = match kind {
-            WaiverKind::Skip => Deed::Skipped,
-            WaiverKind::Override => Deed::Overrode,
-        };
-        let note = AuditEntry { suite: Some(suite.clone()), ..deed(talk, what, reason) };
-        let say = self.say(Over::Anything, vec![status]);
-        answer.effects.extend([Effect::Waive(waiver), say, Effect::Note(note)]);
-        choice.ended(&[suite]);
-    }
-
-    async fn hold(
-        &self,
-        talk: &Talk<'_>,
-        choice: &Choice<'_>,
-        seconds: u64,
-        answer: &mut Answer,
-    ) -> Result<(), Trouble> {
-        let (repo, number) = (&talk.event.repo, talk.event.number);
-        let held = self.context.store.held_clusters(repo, number).await?;
-        if choice.live.is_empty() && held.is_empty() {
-            answer.refuse("there is no cluster to keep: say `/hold` while a run is on its way.");
-            return Ok(());
-        }
-        let time = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let until = self.context.now().saturating_add(time).unwrap_or(self.context.now());
-        answer.effects.extend(choice.live.iter().map(|view| Effect::HoldRun { run: view.run.id, seconds }));
-        answer.effects.extend(held.iter().map(|cluster| Effect::HoldCluster { cluster: cluster.id, until }));
-        let shown = std::time::Duration::from_secs(seconds);
-        let reason = format!("for {}", crate::domain::text::human_duration(shown));
-        answer.effects.push(Effect::Note(deed(talk, Deed::Held, &reason)));
-        let links = &self.context.settings.links;
-        answer.lines.extend(choice.live.iter().map(|view| wording::will_hold(view, shown, links)));
-        answer.lines.extend(held.iter().map(|cluster| wording::holds(cluster.id, until)));
-        Ok(())
-    }
-
-    async fn release(&self, talk: &Talk<'_>, choice: &Choice<'_>, answer: &mut Answer) -> Result<(), Trouble> {
-        let (repo, number) = (&talk.event.repo, talk.event.number);
-        let held = self.context.store.held_clusters(repo, number).await?;
-        if held.is_empty() && choice.live.iter().all(|view| view.run.hold_s.is_none()) {
-            answer.lines.push("No cluster is being kept.".into());
-            return Ok(());
-        }
-        answer.effects.push(Effect::Release { repo: repo.clone(), pr: number });
-        answer.effects.push(Effect::Note(deed(talk, Deed::Released, "")));
         Ok(())
     }
 }
@@ -399,21 +284,22 @@ fn was_seen(seen: &Seen, event: &CommentEvent, pr: &PullRequest) -> bool {
     seen.head == pr.head && event.at.is_none_or(|at| at >= seen.at)
 }
 
-fn approve(talk: &Talk<'_>) -> Effect {
-    Effect::Approve {
+/// Whoever may start a commit that nobody has let in yet, lets it in.
+fn approve(talk: &Talk<'_>) -> Option<Effect> {
+    (!talk.approved).then(|| Effect::Approve {
         repo: talk.event.repo.clone(),
         pr: talk.event.number,
         sha: talk.pr.head.clone(),
         by: talk.event.author.clone(),
         why: "a comment".to_owned(),
-    }
+    })
 }
 
 fn subject<'a>(talk: &Talk<'a>) -> Subject<'a> {
     Subject { repo: &talk.event.repo, number: talk.event.number, pr: talk.pr, tries: talk.item.tries() }
 }
 
-fn deed(talk: &Talk<'_>, deed: Deed, reason: &str) -> AuditEntry {
+pub(super) fn deed(talk: &Talk<'_>, deed: Deed, reason: &str) -> AuditEntry {
     AuditEntry {
         at: talk.item.received_at,
         repo: talk.event.repo.clone(),

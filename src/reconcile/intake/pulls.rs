@@ -32,6 +32,8 @@ struct Ask<'a> {
     trigger: Trigger,
     why: &'a str,
     replaces: Replaces,
+    /// Whose trust lets the commit in.
+    by: String,
 }
 
 impl Desk {
@@ -72,7 +74,8 @@ impl Desk {
             effects.extend(unlabel(item, event, gate, &format!("{} may not start runs", event.sender)));
             return Ok(Effects::of(format!("{} may not start runs", event.sender), effects));
         }
-        let ask = Ask { event, trigger: Trigger::Label, why: "the label was put on", replaces: Replaces::Others };
+        let (why, by) = ("the label was put on", event.sender.clone());
+        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by };
         self.let_in(item, &look, &ask).await
     }
 
@@ -85,8 +88,8 @@ impl Desk {
         if !event.labels.contains(&look.gate.label) || !look.pr.labels.contains(&look.gate.label) {
             return Ok(self.announce(event, &look));
         }
-        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others };
-        if self.is_trusted(event, &look.gate, &[&event.sender]).await? {
+        if let Some(by) = self.trusted(event, &look.gate, &[&event.sender]).await? {
+            let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by };
             return self.let_in(item, &look, &ask).await;
         }
         Ok(self.shut_out(item, event, &look))
@@ -98,13 +101,13 @@ impl Desk {
             Looked::Decided(effects) => effects,
             Looked::At(look) if !look.pr.labels.contains(&look.gate.label) => self.announce(event, &look),
             Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => self.drafted(event, &look),
-            Looked::At(look) => match self.is_trusted(event, &look.gate, &[&event.sender, &event.author]).await? {
-                true => {
+            Looked::At(look) => match self.trusted(event, &look.gate, &[&event.sender, &event.author]).await? {
+                Some(by) => {
                     let why = "a new commit was pushed";
-                    let ask = Ask { event, trigger: Trigger::Push, why, replaces: Replaces::Others };
+                    let ask = Ask { event, trigger: Trigger::Push, why, replaces: Replaces::Others, by };
                     self.let_in(item, &look, &ask).await?
                 }
-                false => self.shut_out(item, event, &look),
+                None => self.shut_out(item, event, &look),
             },
         };
         if !effects.list.iter().any(|effect| matches!(effect, Effect::Create(_))) {
@@ -141,10 +144,11 @@ impl Desk {
         if tested.iter().any(stands) {
             return Ok(Effects::ignored("the commit was tested as a draft"));
         }
-        if !self.is_trusted(event, &look.gate, &[&event.sender]).await? {
+        let Some(by) = self.trusted(event, &look.gate, &[&event.sender]).await? else {
             return Ok(self.shut_out(item, event, &look));
-        }
-        let ask = Ask { event, trigger: Trigger::Label, why: "it is ready for review", replaces: Replaces::Others };
+        };
+        let why = "it is ready for review";
+        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by };
         self.let_in(item, &look, &ask).await
     }
 
@@ -154,13 +158,13 @@ impl Desk {
             Looked::Decided(effects) => effects,
             Looked::At(look) if !look.pr.labels.contains(&look.gate.label) => self.announce(event, &look),
             Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => self.drafted(event, &look),
-            Looked::At(look) => match self.is_trusted(event, &look.gate, &[&event.sender]).await? {
-                true => {
+            Looked::At(look) => match self.trusted(event, &look.gate, &[&event.sender]).await? {
+                Some(by) => {
                     let why = "it goes into another branch";
-                    let ask = Ask { event, trigger: Trigger::Base, why, replaces: Replaces::Everything };
+                    let ask = Ask { event, trigger: Trigger::Base, why, replaces: Replaces::Everything, by };
                     self.let_in(item, &look, &ask).await?
                 }
-                false => self.shut_out(item, event, &look),
+                None => self.shut_out(item, event, &look),
             },
         };
         if !effects.list.iter().any(|effect| matches!(effect, Effect::Create(_))) {
@@ -192,17 +196,22 @@ impl Desk {
         })
     }
 
-    /// Whether one of these people may start runs, or somebody who may has let this very commit in.
-    async fn is_trusted(&self, event: &PullRequestEvent, gate: &Gate, people: &[&String]) -> Result<bool, Trouble> {
+    /// The first of these people who may start runs; anybody where this very commit was let in before.
+    async fn trusted(
+        &self,
+        event: &PullRequestEvent,
+        gate: &Gate,
+        people: &[&String],
+    ) -> Result<Option<String>, Trouble> {
         if self.context.store.is_approved(&event.repo, event.number, &event.head).await? {
-            return Ok(true);
+            return Ok(Some(event.sender.clone()));
         }
         for login in people {
             if self.people.may_run(&event.repo, &gate.rules, login).await? {
-                return Ok(true);
+                return Ok(Some((*login).clone()));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Drafts run only when they got the label as drafts.
@@ -219,7 +228,7 @@ impl Desk {
             repo: event.repo.clone(),
             pr: event.number,
             sha: look.pr.head.clone(),
-            by: event.sender.clone(),
+            by: ask.by.clone(),
             why: ask.why.to_owned(),
         }];
         let start = Start {

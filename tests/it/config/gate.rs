@@ -132,3 +132,34 @@ fn set_up_is_a_list_of_steps() {
     assert_eq!((gate.upgrade, gate.setup_timeout_s), (true, 1200));
     assert_eq!(gate.setup[1].apply, ["deploy/app", "chart.yaml"]);
 }
+
+#[test]
+fn rules_about_people_and_files_are_read() {
+    use portcullis::domain::rules::{Commenters, OnBaseMove, Rules};
+    let text = "announce: false\non_base_move: rerun_before_merge\nteams: {run: [Acme/Platform], override: [acme/keepers]}\n\
+        commands: {from: anyone, reruns: 2, cool_down: 5m}\nsuites:\n  smoke: {paths: ['deploy/**'], paths_ignore: ['*.md']}\n";
+    let gate = super::gate_with(text, None).unwrap();
+    let teams = |name: &str| vec![name.parse().unwrap()];
+    assert_eq!(
+        gate.rules,
+        Rules {
+            announce: false,
+            on_base_move: OnBaseMove::RerunBeforeMerge,
+            run_teams: teams("acme/platform"),
+            override_teams: teams("acme/keepers"),
+            commenters: Commenters::Anyone,
+            reruns: 2,
+            cool_down_s: 300,
+        }
+    );
+    assert_eq!((gate.suites[0].paths.only.len(), gate.suites[0].paths.ignore.len()), (1, 1));
+    for (wrong, word) in [
+        ("teams: {run: [platform]}\n", "org/team"),
+        ("commands: {reruns: 0}\n", "reruns"),
+        ("on_base_move: sometimes\n", "sometimes"),
+    ] {
+        let problems = super::gate_with(&format!("{wrong}suites:\n  smoke:\n"), None).unwrap_err();
+        assert!(problems.contains(word), "{problems}");
+    }
+    assert!(super::gate_with("suites:\n  smoke: {paths: ['a[']}\n", None).unwrap_err().contains("no glob"));
+}

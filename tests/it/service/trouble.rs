@@ -97,6 +97,7 @@ async fn a_status_that_github_refuses_is_not_repeated_and_the_next_one_is_said()
     let pr = gate.open_pr("feature");
     pr.label(LABEL, "alice");
     gate.until("the status was refused", |_| posts(&gate).first().and_then(|post| post.status)).await;
+    gate.eventually("the run is there", async || gate.runs().await.len() == 1).await;
     pr.unlabel(LABEL, "alice");
     gate.shows(&pr.head_sha(), &["smoke"], StatusState::Error, CANCELLED).await;
     let posts = posts(&gate);
