@@ -67,7 +67,7 @@ macro_rules! read_views {
                 ") AND retry_of IS NOT NULL UNION ALL SELECT chain.wanted_by, runs.retry_of, depth + 1 FROM chain ",
                 "JOIN runs ON runs.id = chain.run WHERE runs.retry_of IS NOT NULL AND depth < 10) ",
                 "SELECT chain.wanted_by, attempts.* FROM chain JOIN attempts ON attempts.run = chain.run ",
-                "WHERE attempts.state = 'done' ORDER BY attempts.id"
+                "WHERE attempts.state = 'done' ORDER BY chain.depth DESC, attempts.id"
             ),
             argument.clone(),
             |row| Ok((row.parsed("wanted_by", "run id")?, attempt(row)?))
