@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::adapters::artifacts::{Bucket, ObjectArtifacts, Place};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::docker::{Docker, DockerSettings, Privileged};
-use crate::adapters::github::{Auth, Github, GithubSettings, Timeouts};
+use crate::adapters::github::{Auth, Github, GithubSettings, Route, Timeouts};
 use crate::adapters::kube::KubeApi;
 use crate::artifacts::Artifacts;
 use crate::config::server::{self, Credentials, ServerConfig};
@@ -59,6 +59,9 @@ impl App {
             keep_deliveries: config.limits.keep_deliveries,
             keep_artifacts: config.artifacts.keep,
             keep_statistics: config.limits.keep_statistics,
+            watched: config.github.repositories.clone(),
+            catch_up: config.github.catch_up,
+            webhook_url: format!("{}/webhooks/github", config.public_url.as_str().trim_end_matches('/')),
             max_archive_bytes: config.limits.archive_bytes,
             max_results_bytes: config.limits.results_bytes,
         };
@@ -66,7 +69,9 @@ impl App {
             store,
             ports: Ports {
                 forge: github.clone(),
-                conversation: github,
+                conversation: github.clone(),
+                recall: github.clone(),
+                notices: github,
                 provider: docker.clone(),
                 kubernetes: Arc::new(KubeApi::default()),
                 executor: docker.clone(),
@@ -227,7 +232,11 @@ fn github_settings(config: &server::Github) -> GithubSettings {
         Credentials::Token(token) => Auth::Token(token.clone()),
         Credentials::App { id, private_key } => Auth::App { app_id: *id, private_key: private_key.clone() },
     };
-    GithubSettings { api_url: config.api_url.clone(), auth, timeouts: Timeouts::default() }
+    GithubSettings { api_url: config.api_url.clone(), auth, timeouts: Timeouts::default(), route: route(config) }
+}
+
+fn route(config: &server::Github) -> Route {
+    Route { proxy: config.proxy.clone(), no_proxy: config.no_proxy.clone(), extra_ca: config.extra_ca.clone() }
 }
 
 /// Where people look at repositories: the API's host without `api.` and `/api/v3`.

@@ -1,6 +1,9 @@
 //! What the product needs from outside, in its own words. Adapters translate; reconcilers see only this file.
 //! Errors are named by what the caller does next.
 
+pub mod notices;
+pub mod recall;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,12 +23,16 @@ use crate::domain::progress::Progress;
 use crate::domain::rules::Team;
 use crate::domain::status::{Allowance, CommitStatus};
 use crate::domain::suite::Limits;
+use notices::Notices;
+use recall::Recall;
 
 /// Everything outside, as the composition root hands it to the reconcilers.
 #[derive(Clone)]
 pub struct Ports {
     pub forge: Arc<dyn Forge>,
     pub conversation: Arc<dyn Conversation>,
+    pub recall: Arc<dyn Recall>,
+    pub notices: Arc<dyn Notices>,
     pub provider: Arc<dyn ClusterProvider>,
     pub kubernetes: Arc<dyn Kubernetes>,
     pub executor: Arc<dyn SuiteExecutor>,

@@ -10,6 +10,8 @@ mod credentials;
 mod download;
 mod failure;
 mod gauge;
+mod notices;
+mod recall;
 mod traffic;
 mod transport;
 
@@ -40,6 +42,18 @@ pub struct GithubSettings {
     pub api_url: Url,
     pub auth: Auth,
     pub timeouts: Timeouts,
+    pub route: Route,
+}
+
+/// The way to GitHub.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// An HTTP proxy that https goes through; may hold a password.
+    pub proxy: Option<SecretString>,
+    /// Hosts that are reached without it, as in `NO_PROXY`.
+    pub no_proxy: String,
+    /// Certificates, in PEM, of authorities that are trusted beside those the machine trusts.
+    pub extra_ca: Option<Vec<u8>>,
 }
 
 /// As whom GitHub is asked.
@@ -82,8 +96,10 @@ pub enum BadSettings {
     Address(Url),
     #[error("the GitHub App's private key is not an RSA key in PEM")]
     PrivateKey,
+    #[error("the certificates of `ca_file` do not read: {0}")]
+    ExtraCertificates(String),
     #[error("no trusted certificates were found on this machine")]
-    Certificates(#[source] std::io::Error),
+    Certificates,
 }
 
 /// GitHub's REST API as one account or App sees it.
@@ -98,7 +114,7 @@ impl Github {
     /// The settings cannot work, whatever GitHub says.
     pub fn new(settings: GithubSettings, clock: Arc<dyn Clock>) -> Result<Self, BadSettings> {
         let base = Base::new(&settings.api_url).ok_or(BadSettings::Address(settings.api_url))?;
-        let octocrab = transport::octocrab(base.clone(), settings.timeouts.connect)?;
+        let octocrab = transport::octocrab(base.clone(), settings.timeouts.connect, &settings.route)?;
         let credentials = Credentials::new(settings.auth)?;
         Ok(Self { api: Api::new(octocrab, base, credentials, settings.timeouts, clock) })
     }

@@ -150,6 +150,38 @@ pub struct BadPayload {
 }
 
 impl Event {
+    /// Whether any delivery of the event that the header `X-GitHub-Event` names may need something done.
+    pub fn has_use(event_name: &str) -> bool {
+        matches!(
+            event_name,
+            "pull_request"
+                | "issue_comment"
+                | "push"
+                | "merge_group"
+                | "check_run"
+                | "check_suite"
+                | "installation"
+                | "installation_repositories"
+        )
+    }
+
+    /// Whether it stops work on a pull request, which is wrong when it comes too late.
+    pub fn stops(&self) -> bool {
+        match self {
+            Event::PullRequest(event) => matches!(
+                event.action,
+                PullRequestAction::Unlabeled(_) | PullRequestAction::ConvertedToDraft | PullRequestAction::Closed
+            ),
+            Event::Ping
+            | Event::Comment(_)
+            | Event::Push(_)
+            | Event::MergeGroup(_)
+            | Event::CheckRequested(_)
+            | Event::Installation(_)
+            | Event::Ignored(_) => false,
+        }
+    }
+
     /// Reads the body of the webhook event that the header `X-GitHub-Event` names.
     ///
     /// # Errors

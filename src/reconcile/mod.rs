@@ -2,6 +2,7 @@
 //! None takes input; the driver wakes them. All branching on a run's state is `domain::plan`'s.
 
 mod admit;
+mod catchup;
 mod clusters;
 mod conclude;
 mod converse;
@@ -16,6 +17,7 @@ mod lint;
 mod prepare;
 mod publish;
 pub mod specs;
+mod summarize;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::driver::Waker;
 use crate::artifacts::Artifacts;
+use crate::domain::names::RepoName;
 use crate::domain::overrides::Overrides;
 use crate::domain::wording::Links;
 use crate::ports::Ports;
@@ -60,6 +63,12 @@ pub struct Settings {
     pub keep_artifacts: SignedDuration,
     /// How long what was seen of specs is kept.
     pub keep_statistics: SignedDuration,
+    /// Repositories whose pull requests are compared with what is stored, beside those a GitHub App was let into.
+    pub watched: Vec<RepoName>,
+    /// Between two such comparisons.
+    pub catch_up: SignedDuration,
+    /// Where GitHub delivers webhooks for us.
+    pub webhook_url: String,
     /// Largest repository archive that is fetched, in bytes.
     pub max_archive_bytes: u64,
     /// Most that is copied out of a suite's results folder, in bytes.
@@ -121,6 +130,8 @@ pub fn all(context: &Context) -> Vec<Box<dyn Reconciler>> {
         Box::new(publish::Publish::new(context.clone())),
         Box::new(converse::Converse::new(context.clone())),
         Box::new(keep::Keep::new(context.clone())),
+        Box::new(summarize::Summarize::new(context.clone())),
+        Box::new(catchup::CatchUp::new(context.clone())),
         Box::new(janitor::Janitor::new(context.clone())),
     ]
 }

@@ -1,12 +1,16 @@
 //! Makes GitHub show what is desired: newest wins, the most urgent first, coalesced within a budget, retried with back-off.
 //! The only one that speaks to GitHub about statuses. If we stop between sending and noting it, the same is sent once more.
 
+mod checks;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
+use self::checks::Trouble;
+pub(super) use self::checks::failing;
 use super::{Activity, Context, Reconciler, chain};
-use crate::domain::status::{GivenUp, back_off, send_at};
+use crate::domain::status::{GivenUp, Report, back_off, send_at};
 use crate::ports::ForgeError;
 use crate::store::{Taken, Unpublished};
 
@@ -79,13 +83,19 @@ async fn publish(context: &Context, item: Unpublished, now: Timestamp) -> anyhow
             context.store.published(&item, taken, context.now()).await?;
             Ok(true)
         }
-        Err(error) => refused(context, &item, &error, now).await,
+        Err(Trouble::Forge(error)) => refused(context, &item, &error, now).await,
+        Err(Trouble::Store(error)) => Err(error.into()),
     }
 }
 
-async fn send(context: &Context, item: &Unpublished) -> Result<Taken, ForgeError> {
-    context.ports.forge.set_status(&item.status).await?;
-    Ok(Taken { writes: 1, check_run: None })
+async fn send(context: &Context, item: &Unpublished) -> Result<Taken, Trouble> {
+    match item.status.report {
+        Report::Checks if context.ports.notices.takes_checks() => checks::send(context, item).await,
+        Report::Checks | Report::Statuses => {
+            context.ports.forge.set_status(&item.status).await?;
+            Ok(Taken { writes: 1, check_run: None })
+        }
+    }
 }
 
 /// Whether it is given up; else it is tried again.

@@ -7,7 +7,7 @@ use super::deliveries::SETTLE;
 use super::rows::{Columns, millis, name_of, to_json};
 use super::runs::{INSERT, conclude_one, scope};
 use super::statuses::{DESIRE, desire, desire_all};
-use super::{Result, Store, execute, transaction};
+use super::{Result, Store, execute, summaries, transaction};
 use crate::domain::audit::Deed;
 use crate::domain::effect::{Effect, Effects, NewRun, Over, Replaces, Whose};
 use crate::domain::ids::RunId;
@@ -103,6 +103,10 @@ macro_rules! create {
                 conclude_one!($tx, run.id, suite, conclusion, $now);
             }
             desire_all!($tx, run.id, &new.statuses);
+            if let (true, Some(pr)) = (run.gate.comment, pr) {
+                let mark = summaries::mark(run.id, $now);
+                execute!(&mut *$tx, summaries::WANT, run.repo.as_str(), pr, id.as_str(), mark);
+            }
             let started = entry(run, Deed::Started, &run.actor, &new.why, $now);
             note!($tx, started);
             Created::Run(run.id)

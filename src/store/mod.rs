@@ -4,6 +4,7 @@
 
 mod attempts;
 mod audit;
+mod catchup;
 mod clusters;
 mod deliveries;
 mod effects;
@@ -13,6 +14,7 @@ mod pages;
 mod rows;
 mod runs;
 mod statuses;
+mod summaries;
 mod triggers;
 mod views;
 
@@ -36,6 +38,7 @@ pub use flakes::FlakeFilter;
 pub use messages::Unsent;
 pub use pages::{Census, NotableCase, RunFilter, RunLine, Standing, Start, StatusLine};
 pub use statuses::{CheckRun, Taken, Told, Unpublished};
+pub use summaries::Summary;
 pub use triggers::Said;
 
 const SQLITE_MIGRATIONS: &[(&str, &str)] = &[("init", include_str!("../../migrations/sqlite/0001_init.sql"))];

@@ -106,7 +106,7 @@ fn from_json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T> {
     serde_json::from_str(text).map_err(|_| corrupt(text, what))
 }
 
-fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T> {
+pub(super) fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T> {
     text.parse().map_err(|_| corrupt(text, what))
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::rows::{Columns, guard, millis, name_of, to_json};
 use super::statuses::desire;
-use super::{Result, Store, StoreError, execute, on, transaction};
+use super::{Result, Store, StoreError, execute, on, summaries, transaction};
 use crate::domain::cluster::Cluster;
 use crate::domain::ids::RunId;
 use crate::domain::lint::Lint;
@@ -60,6 +60,7 @@ impl Store {
             let inserted = conclude_one!(tx, run, suite, conclusion, now);
             if inserted == 1 {
                 desire!(tx, run, status);
+                execute!(&mut *tx, summaries::TOUCH, run.to_string());
             }
             inserted == 1
         }))
@@ -89,6 +90,7 @@ impl Store {
                 if let Some(seconds) = run.hold_s {
                     execute!(&mut *tx, HOLD_OF_RUN, millis(held_until(now, seconds)), id.as_str());
                 }
+                execute!(&mut *tx, summaries::TOUCH, id.as_str());
                 execute!(&mut *tx, RELEASE_OF_RUN, millis(now), id.as_str());
             }
             moved == 1

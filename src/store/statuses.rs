@@ -165,12 +165,13 @@ impl Store {
         Ok(())
     }
 
-    /// What GitHub was told of a commit by statuses and should show; what is about to be told is left out.
-    pub async fn told(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<Told>> {
+    /// What GitHub was told of a commit by statuses before then and should show; what is about to be told is left out.
+    pub async fn told(&self, repo: &RepoName, sha: &Sha, before: Timestamp) -> Result<Vec<Told>> {
         const SQL: &str = "SELECT context, state, description, repairs FROM statuses WHERE repo = $1 AND sha = $2 \
-             AND published_gen = desired_gen AND report = 'statuses' ORDER BY context";
+             AND published_gen = desired_gen AND report = 'statuses' AND COALESCE(published_at, 0) < $3 \
+             ORDER BY context";
         on!(self, pool => {
-            let rows = sqlx::query(SQL).bind(repo.as_str()).bind(sha.as_str()).fetch_all(pool).await?;
+            let rows = sqlx::query(SQL).bind(repo.as_str()).bind(sha.as_str()).bind(millis(before)).fetch_all(pool).await?;
             rows.iter().map(|row| Ok(Told {
                 context: row.text("context")?,
                 state: row.one_of("state", "status")?,
@@ -236,14 +237,19 @@ fn unpublished(row: &impl Columns) -> Result<Unpublished> {
             writes: count(row, "writes")?,
             total: count(row, "total")?,
         },
-        status: CommitStatus {
-            repo: row.parsed("repo", "repository name")?,
-            sha: row.parsed("sha", "commit id")?,
-            context: row.text("context")?,
-            state: row.one_of("state", "status")?,
-            description: row.text("description")?,
-            target_url: row.text("target_url")?,
-            report: row.one_of("report", "way to report")?,
-        },
+        status: status(row)?,
+    })
+}
+
+/// A context as it should read.
+pub(super) fn status(row: &impl Columns) -> Result<CommitStatus> {
+    Ok(CommitStatus {
+        repo: row.parsed("repo", "repository name")?,
+        sha: row.parsed("sha", "commit id")?,
+        context: row.text("context")?,
+        state: row.one_of("state", "status")?,
+        description: row.text("description")?,
+        target_url: row.text("target_url")?,
+        report: row.one_of("report", "way to report")?,
     })
 }

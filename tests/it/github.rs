@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis::adapters::github::{Auth, Github, GithubSettings, Timeouts};
+use portcullis::adapters::github::{Auth, Github, GithubSettings, Route, Timeouts};
 use portcullis::domain::names::{RepoName, Sha};
 use portcullis::domain::status::{CommitStatus, Report, StatusState};
 use portcullis::ports::Clock;
@@ -46,7 +46,7 @@ fn with_token(stand_in: &stand_in::Github) -> Github {
 }
 
 fn with(stand_in: &stand_in::Github, url: &str, auth: Auth, timeouts: Timeouts) -> Github {
-    let settings = GithubSettings { api_url: url.parse().unwrap(), auth, timeouts };
+    let settings = GithubSettings { api_url: url.parse().unwrap(), auth, timeouts, route: Route::default() };
     Github::new(settings, Arc::new(StandInClock(stand_in.clone()))).unwrap()
 }
 

@@ -2,12 +2,15 @@
 //! and operators see of it. Docker is out of reach, so runs are announced and wait, except where bad suites and clusters are the point.
 
 mod announcing;
+mod catching_up;
+mod checks;
 mod cluster;
 mod commands;
 mod deliveries;
 mod disk;
 mod ending;
 mod merging;
+mod outage;
 mod policy;
 mod process;
 mod rules;

@@ -31,13 +31,18 @@ enum State {
 }
 
 #[derive(Deserialize)]
-struct User {
+pub(super) struct User {
     login: String,
 }
 
+/// The account's name. GitHub shows the work of deleted accounts as `ghost`'s.
+pub(super) fn login(user: Option<&User>) -> String {
+    user.map_or_else(|| "ghost".to_owned(), |user| user.login.clone())
+}
+
 #[derive(Deserialize)]
-struct Tip {
-    sha: Sha,
+pub(super) struct Tip {
+    pub(super) sha: Sha,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +53,8 @@ struct BaseTip {
 }
 
 #[derive(Deserialize)]
-struct Label {
-    name: String,
+pub(super) struct Label {
+    pub(super) name: String,
 }
 
 /// A branch as git knows it.
@@ -75,8 +80,7 @@ impl From<PullRequest> for ports::PullRequest {
             number: answer.number,
             is_open: answer.state == State::Open,
             is_draft: answer.draft,
-            // GitHub shows the work of deleted accounts under this name.
-            author: answer.user.map_or_else(|| "ghost".to_owned(), |user| user.login),
+            author: login(answer.user.as_ref()),
             head: answer.head.sha,
             base: answer.base.sha,
             base_ref: answer.base.branch,

@@ -16,6 +16,7 @@ use super::base::Base;
 use super::credentials::{Access, Credentials, Speaker};
 use super::failure;
 use super::gauge::Gauge;
+use super::recall::Kept;
 use super::traffic::{CallKind, Traffic};
 use crate::domain::names::RepoName;
 use crate::domain::status::Allowance;
@@ -41,6 +42,7 @@ pub(super) struct Api {
     pub(super) timeouts: Timeouts,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) traffic: Arc<Traffic>,
+    pub(super) kept: Kept,
 }
 
 /// What is asked.
@@ -52,6 +54,8 @@ pub(super) struct Call {
     path: String,
     accept: Accept,
     body: Option<String>,
+    /// The mark of an answer that is known: an unchanged one need not be sent again.
+    unless: Option<String>,
     max_bytes: usize,
 }
 
@@ -74,7 +78,16 @@ impl Accept {
 
 impl Call {
     pub(super) fn get(kind: CallKind, what: String, path: String) -> Self {
-        Self { kind, what, method: Method::GET, path, accept: Accept::Json, body: None, max_bytes: MAX_ANSWER }
+        Self {
+            kind,
+            what,
+            method: Method::GET,
+            path,
+            accept: Accept::Json,
+            body: None,
+            unless: None,
+            max_bytes: MAX_ANSWER,
+        }
     }
 
     /// `body` is JSON.
@@ -86,8 +99,17 @@ impl Call {
         Self { method: Method::DELETE, ..Self::get(kind, what, path) }
     }
 
+    /// `body` is JSON.
+    pub(super) fn patch(kind: CallKind, what: String, path: String, body: String) -> Self {
+        Self { method: Method::PATCH, ..Self::post(kind, what, path, body) }
+    }
+
     pub(super) fn accept(self, accept: Accept) -> Self {
         Self { accept, ..self }
+    }
+
+    pub(super) fn unless(self, mark: Option<String>) -> Self {
+        Self { unless: mark, ..self }
     }
 
     pub(super) fn at_most(self, max_bytes: usize) -> Self {
@@ -96,6 +118,10 @@ impl Call {
 
     fn request(&self, path: &str) -> Request<OctoBody> {
         let request = Request::builder().method(&self.method).uri(path).header(header::ACCEPT, self.accept.as_str());
+        let request = match &self.unless {
+            Some(mark) => request.header(header::IF_NONE_MATCH, mark),
+            None => request,
+        };
         let built = match &self.body {
             Some(json) => request.header(header::CONTENT_TYPE, "application/json").body(OctoBody::from(json.clone())),
             None => request.body(OctoBody::empty()),
@@ -107,7 +133,7 @@ impl Call {
 /// A successful answer.
 pub(super) struct Answer {
     what: String,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
@@ -131,7 +157,7 @@ impl Api {
         timeouts: Timeouts,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { octocrab, base, credentials, timeouts, clock, traffic: Arc::new(Traffic::new()) }
+        Self { octocrab, base, credentials, timeouts, clock, traffic: Arc::new(Traffic::new()), kept: Kept::default() }
     }
 
     /// A whole call as whoever may speak for the repository.
@@ -174,6 +200,10 @@ impl Api {
         let response = self.exchange(&access.octocrab, call).await?;
         access.gauge.note(response.headers());
         Ok(response)
+    }
+
+    pub(super) fn is_app(&self) -> bool {
+        self.credentials.is_app()
     }
 
     /// What GitHub still allows whoever speaks for the repository; `None` before anything was asked.

@@ -21,6 +21,11 @@ pub enum CallKind {
     /// Comments, reactions, labels.
     Conversation,
     Status,
+    Check,
+    /// The comment that sums a run up.
+    Summary,
+    /// What is compared with what is stored.
+    CatchUp,
     /// Finding the App's installation on a repository.
     Installation,
     /// A new installation token.
@@ -28,7 +33,7 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::PullRequest,
         Self::Branch,
         Self::Permission,
@@ -38,6 +43,9 @@ impl CallKind {
         Self::Team,
         Self::Conversation,
         Self::Status,
+        Self::Check,
+        Self::Summary,
+        Self::CatchUp,
         Self::Installation,
         Self::Token,
     ];
@@ -54,6 +62,9 @@ impl CallKind {
             Self::Team => "team",
             Self::Conversation => "conversation",
             Self::Status => "status",
+            Self::Check => "check",
+            Self::Summary => "summary",
+            Self::CatchUp => "catch_up",
             Self::Installation => "installation",
             Self::Token => "token",
         }

@@ -42,6 +42,12 @@ pub(super) struct ServerSection {
 pub(super) struct GithubSection {
     /// Address of the REST API. Default `https://api.github.com`.
     pub(super) api_url: Option<Set<String>>,
+    /// The HTTP proxy that GitHub is reached through, such as `http://proxy.example.org:3128`. Default: `HTTPS_PROXY`.
+    pub(super) proxy: Option<Set<String>>,
+    /// Hosts that are reached without the proxy, separated by commas. Default: `NO_PROXY`.
+    pub(super) no_proxy: Option<Set<String>>,
+    /// File with certificates, in PEM, of authorities that are trusted beside those the machine trusts.
+    pub(super) ca_file: Option<Set<String>>,
     /// A personal or installation access token.
     pub(super) token: Option<Set<String>>,
     /// File that holds the token.
@@ -56,6 +62,10 @@ pub(super) struct GithubSection {
     pub(super) webhook_secrets: Option<Set<Vec<String>>>,
     /// File that holds the webhook secrets, one a line.
     pub(super) webhook_secret_file: Option<Set<String>>,
+    /// Repositories whose open pull requests and webhook deliveries are looked at, as `owner/name`. A GitHub App looks at all that it was let into.
+    pub(super) repositories: Option<Set<Vec<String>>>,
+    /// Between two looks for what webhooks missed. Default `5m`.
+    pub(super) catch_up: Option<Set<String>>,
     /// What the names of commit statuses start with. Default `portcullis`, as in `portcullis/smoke`.
     pub(super) context_prefix: Option<Set<String>>,
 }

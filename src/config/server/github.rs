@@ -1,26 +1,46 @@
 //! Who we are on GitHub and what its webhooks are signed with: secrets by value or by file, exactly one way of each.
 //! No secret is part of a message.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::file::{GithubSection, Set};
-use super::resolve::{Resolver, web_address};
+use super::resolve::{Resolver, period, web_address};
 use super::{Credentials, Github};
 use crate::config::problem::{ConfigError, quoted};
+use crate::domain::names::RepoName;
 
 /// Largest secret file that is read.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// Between two looks for what webhooks missed.
+const CATCH_UP: SignedDuration = SignedDuration::from_mins(5);
+const MAX_CATCH_UP: Duration = Duration::from_secs(24 * 3600);
+
 impl Resolver<'_> {
-    pub(super) fn github(&mut self, section: GithubSection) -> Github {
+    pub(super) fn github(
+        &mut self,
+        section: GithubSection,
+        https_proxy: Option<String>,
+        no_proxy: Option<String>,
+    ) -> Github {
         let api = Url::parse("https://api.github.com").expect("a constant address");
         let token = self.secret("github.token", section.token, section.token_file);
         let key = self.secret("github.private_key", section.private_key, section.private_key_file);
         Github {
             api_url: self.read(section.api_url, api, |text| web_address(text)),
+            proxy: self.read_some(section.proxy, |text| proxy(text)).or(https_proxy).map(SecretString::from),
+            no_proxy: self.read_some(section.no_proxy, |text| Ok(text.clone())).or(no_proxy).unwrap_or_default(),
+            extra_ca: self.read_some(section.ca_file, |path| certificates(path)),
             credentials: self.credentials(token, section.app_id, key),
             webhook_secrets: self.webhook_secrets(section.webhook_secrets, section.webhook_secret_file),
+            repositories: self.read(section.repositories, vec![], |names| repositories(names)),
+            catch_up: self.read(section.catch_up, CATCH_UP, |text| period(text, MAX_CATCH_UP)),
             context_prefix: self.read(section.context_prefix, "portcullis".into(), |text| context_prefix(text)),
         }
     }
@@ -129,6 +149,26 @@ fn read_secret_file(path: &str) -> Result<String, String> {
         true => Err(format!("{} is longer than a file of secrets may be ({MAX_SECRET_BYTES} bytes)", quoted(path))),
         false => std::fs::read_to_string(path).map_err(cannot),
     }
+}
+
+/// Not quoted when wrong: it may hold a password.
+fn proxy(text: &str) -> Result<String, String> {
+    match Url::parse(text).is_ok_and(|url| url.scheme() == "http" && url.has_host()) {
+        true => Ok(text.to_owned()),
+        false => Err("`github.proxy` must be `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`".into()),
+    }
+}
+
+fn certificates(path: &str) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", quoted(path)))?;
+    match pem.windows(CERTIFICATE.len()).any(|bytes| bytes == CERTIFICATE) {
+        true => Ok(pem),
+        false => Err(format!("{} holds no certificate in PEM", quoted(path))),
+    }
+}
+
+fn repositories(names: &[String]) -> Result<Vec<RepoName>, String> {
+    names.iter().map(|name| name.parse::<RepoName>().map_err(|bad| bad.to_string())).collect()
 }
 
 /// Room must be left for `/<suite>`: GitHub cuts nothing, people read it in a narrow column.

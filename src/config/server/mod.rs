@@ -15,6 +15,8 @@ use schemars::generate::SchemaSettings;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::names::RepoName;
+
 use super::problem::ConfigError;
 use crate::domain::overrides::Overrides;
 use file::ServerFile;
@@ -43,9 +45,19 @@ pub struct ServerConfig {
 #[derive(Debug, Clone)]
 pub struct Github {
     pub api_url: Url,
+    /// The proxy that GitHub is reached through; secret because it may hold a password.
+    pub proxy: Option<SecretString>,
+    /// Hosts that are reached without it, as in `NO_PROXY`.
+    pub no_proxy: String,
+    /// Certificates, in PEM, of authorities that are trusted beside those the machine trusts.
+    pub extra_ca: Option<Vec<u8>>,
     pub credentials: Credentials,
     /// At least one; a delivery signed with any of them is genuine.
     pub webhook_secrets: Vec<SecretString>,
+    /// Repositories that are compared with what is stored, beside those an App was let into.
+    pub repositories: Vec<RepoName>,
+    /// Between two such comparisons.
+    pub catch_up: SignedDuration,
     /// What status contexts start with, without the slash.
     pub context_prefix: String,
 }
@@ -152,9 +164,16 @@ pub struct ServerSource<'a> {
 }
 
 impl ServerSource<'_> {
-    fn docker_host(&self) -> Option<String> {
-        let host = self.environment.iter().find(|(name, value)| name == "DOCKER_HOST" && !value.is_empty());
-        host.map(|(_, value)| value.clone())
+    fn ambient(&self) -> Ambient {
+        let ambient = |wanted: &[&str]| {
+            let named = |(name, value): &&(String, String)| wanted.contains(&name.as_str()) && !value.is_empty();
+            self.environment.iter().find(named).map(|(_, value)| value.clone())
+        };
+        Ambient {
+            docker_host: ambient(&["DOCKER_HOST"]),
+            https_proxy: ambient(&["HTTPS_PROXY", "https_proxy"]),
+            no_proxy: ambient(&["NO_PROXY", "no_proxy"]),
+        }
     }
 }
 
@@ -188,7 +207,7 @@ impl ServerConfig {
         };
         let name = file.map(|path| path.display().to_string());
         let source = ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment };
-        resolve::resolve_engine(Self::layers(&source), source.docker_host())
+        resolve::resolve_engine(Self::layers(&source), source.ambient().docker_host)
     }
 
     /// Makes a configuration of texts. Reads the secret files they name.
@@ -197,7 +216,7 @@ impl ServerConfig {
     /// Everything that is wrong; never with a secret's text.
     pub fn parse(source: ServerSource<'_>) -> Result<Self, Vec<ConfigError>> {
         let name = source.file.map_or("configuration", |(name, _)| name);
-        resolve::resolve(name, Self::layers(&source), source.docker_host())
+        resolve::resolve(name, Self::layers(&source), source.ambient())
     }
 
     fn layers(source: &ServerSource<'_>) -> Layers {
@@ -212,6 +231,16 @@ impl ServerConfig {
     }
 }
 
+/// Variables that everybody uses alike.
+const AMBIENT: [&str; 5] = ["DOCKER_HOST", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+
+/// What they say, where they say anything.
+struct Ambient {
+    docker_host: Option<String>,
+    https_proxy: Option<String>,
+    no_proxy: Option<String>,
+}
+
 /// The JSON Schema of the server's file.
 pub fn schema() -> schemars::Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ServerFile>()
@@ -221,9 +250,8 @@ pub fn schema() -> schemars::Schema {
 fn environment() -> Result<Vec<(String, String)>, Vec<ConfigError>> {
     let mut variables = Vec::new();
     for (name, value) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| name.starts_with("PORTCULLIS_") || *name == "DOCKER_HOST") else {
-            continue;
-        };
+        let is_used = |name: &&str| name.starts_with("PORTCULLIS_") || AMBIENT.contains(name);
+        let Some(name) = name.to_str().filter(is_used) else { continue };
         let value = value.into_string().map_err(|_| vec![ConfigError::whole(name, "is not UTF-8")])?;
         variables.push((name.to_owned(), value));
     }

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::file::{CapacitySection, DockerSection, LimitsSection, LogSection, RepositoriesSection, ServerSection, Set};
 use super::layers::{Layers, Origin};
-use super::{Capacity, Docker, Limits, Log, LogFormat, Privileged, ServerConfig};
+use super::{Ambient, Capacity, Docker, Limits, Log, LogFormat, Privileged, ServerConfig};
 use crate::config::problem::{ConfigError, quoted};
 use crate::config::values;
 use crate::domain::names::{BadName, SuiteName};
@@ -20,19 +20,15 @@ use crate::domain::overrides::{Overrides, Pattern};
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 const MIB: u64 = 1 << 20;
 
-/// The configuration, or everything that is wrong. `name` is what missing keys are missing from; `docker_host` is the engine's address where no setting names one.
-pub(super) fn resolve(
-    name: &str,
-    layers: Layers,
-    docker_host: Option<String>,
-) -> Result<ServerConfig, Vec<ConfigError>> {
+/// The configuration, or everything that is wrong. `name` is what missing keys are missing from; `ambient` holds where no setting does.
+pub(super) fn resolve(name: &str, layers: Layers, ambient: Ambient) -> Result<ServerConfig, Vec<ConfigError>> {
     let (file, origins, problems) = layers.merged();
     let mut resolver = Resolver { name, origins, problems };
     let (listen, public_url, data_dir) = resolver.server(file.server);
     let config = ServerConfig {
-        github: resolver.github(file.github),
+        github: resolver.github(file.github, ambient.https_proxy, ambient.no_proxy),
         store_url: resolver.store(file.store.url, &data_dir),
-        docker: resolver.docker(file.docker, docker_host),
+        docker: resolver.docker(file.docker, ambient.docker_host),
         capacity: resolver.capacity(file.capacity),
         repositories: resolver.repositories(file.repositories),
         limits: resolver.limits(file.limits),

@@ -27,7 +27,7 @@ pub use handle::hook::{Delivery, Hook, RawDelivery};
 pub use handle::pull::{Comment, PrSpec, Pull};
 pub use handle::repo::Repo;
 pub use handle::user::User;
-pub use handle::{Builder, Github};
+pub use handle::{Builder, Check, Github};
 pub use log::Request;
 pub use state::access::Level;
 pub use state::hook::{Answer, Outcome};

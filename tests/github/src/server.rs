@@ -72,7 +72,8 @@ pub(crate) async fn serve(
         line.cut();
         return answer::bare(StatusCode::OK);
     }
-    shared.world().requests.answered(asked.number, finished.reply.status.as_u16());
+    let status = if answer::is_unchanged(&finished) { StatusCode::NOT_MODIFIED } else { finished.reply.status };
+    shared.world().requests.answered(asked.number, status.as_u16());
     shared.tick();
     let keep = if let Some(Fault::Truncate(keep)) = fault { Some(keep) } else { None };
     answer::write(finished, keep)
@@ -213,7 +214,11 @@ impl Asked {
     }
 
     fn dispatch(&self, world: &mut World, caller: Caller) -> Result<Reply, Refusal> {
-        let Some(route) = &self.route else { return Err(Refusal::not_found()) };
+        let Some(route) = &self.route else {
+            let path = self.parts.uri.path();
+            let below = path.strip_prefix("/api/v3").unwrap_or(path);
+            return rest::beyond::serve(world, &caller, &self.parts.method, below);
+        };
         let Some(endpoint) = rest::endpoint(&route.operation.id) else {
             let message = format!("the stand-in does not serve {}", route.operation.id);
             return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, message));

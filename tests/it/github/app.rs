@@ -1,6 +1,6 @@
 //! A GitHub App: its installation is found once, its token is asked for once and renewed in time.
 
-use portcullis::adapters::github::{Auth, BadSettings, CallKind, Github, GithubSettings, Timeouts};
+use portcullis::adapters::github::{Auth, BadSettings, CallKind, Github, GithubSettings, Route, Timeouts};
 use portcullis::ports::{Forge, ForgeError};
 use portcullis_github::{AppCredentials, AppSpec, Fault, Match};
 use secrecy::SecretString;
@@ -112,7 +112,7 @@ async fn a_key_of_another_app_is_refused_and_a_broken_one_never_starts() {
 
     let broken = Auth::App { app_id: 1, private_key: SecretString::from("-----BEGIN nothing".to_owned()) };
     let api_url = stand_in.url().parse().unwrap();
-    let settings = GithubSettings { api_url, auth: broken, timeouts: Timeouts::default() };
+    let settings = GithubSettings { api_url, auth: broken, timeouts: Timeouts::default(), route: Route::default() };
     let refused = Github::new(settings, std::sync::Arc::new(StandInClock(stand_in.clone()))).err();
     assert!(matches!(refused, Some(BadSettings::PrivateKey)));
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::domain::names::SuiteName;
 use portcullis::domain::plan::RunView;
-use portcullis_github::{Files, Github, Hook, Permission, PrSpec, Pull, Repo, StatusState};
+use portcullis_github::{AppSpec, Files, Github, Hook, Permission, PrSpec, Pull, Repo, StatusState};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,6 +34,7 @@ pub const WAITING: &str = "waiting: Docker is not reachable";
 
 pub const SECRET: &str = "It's a Secret to Everybody";
 const REPO: &str = "acme/infra";
+const NO_DOCKER: &str = "host = \"unix:///nonexistent/docker.sock\"";
 /// Far more than anything here takes; a machine that does much else still gets there.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(25);
@@ -62,7 +63,17 @@ impl Gate {
 
     /// On this database, before a repository with these files.
     pub async fn on(database: Database, files: &[(&str, &str)]) -> Self {
-        Self::set_up(database, files, "host = \"unix:///nonexistent/docker.sock\"").await
+        Self::set_up(database, files, NO_DOCKER, Who::Token).await
+    }
+
+    /// Looks every second for what webhooks missed, as somebody with this role.
+    pub async fn watching(policy: &str, role: Permission) -> Self {
+        Self::set_up(databases::sqlite().await, &[(POLICY, policy)], NO_DOCKER, Who::Watcher(role)).await
+    }
+
+    /// As a GitHub App, which gets its webhooks from the App's own hook.
+    pub async fn as_app(policy: &str) -> Self {
+        Self::set_up(databases::sqlite().await, &[(POLICY, policy)], NO_DOCKER, Who::App).await
     }
 
     /// With the real engine, where things take longer.
@@ -73,11 +84,18 @@ impl Gate {
     /// The same before a repository with these files.
     pub async fn with_engine_and(files: &[(&str, &str)]) -> Self {
         let docker = format!("node_image = \"{}\"", super::engine::node_image());
-        let gate = Self::set_up(databases::sqlite().await, files, &docker).await;
+        let gate = Self::set_up(databases::sqlite().await, files, &docker, Who::Token).await;
         Self { patience: Duration::from_secs(900), ..gate }
     }
 
-    async fn set_up(database: Database, files: &[(&str, &str)], docker: &str) -> Self {
+    /// The same with the real engine.
+    pub async fn app_with_engine(policy: &str) -> Self {
+        let docker = format!("node_image = \"{}\"", super::engine::node_image());
+        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &docker, Who::App).await;
+        Self { patience: Duration::from_secs(900), ..gate }
+    }
+
+    async fn set_up(database: Database, files: &[(&str, &str)], docker: &str, who: Who) -> Self {
         let github = Github::start().await.unwrap();
         let repo = github.repo(REPO);
         repo.commit("main", files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect::<Vec<_>>());
@@ -86,10 +104,13 @@ impl Gate {
         }
         github.user("trent").permission(REPO, Permission::Triage);
         let (folder, address) = (TempDir::new().unwrap(), free_address());
-        let settings = settings(&address, &github, &database.url, docker);
+        let settings = settings(&address, &who.keys(&github), &database.url, docker);
         std::fs::write(folder.path().join("portcullis.toml"), settings).unwrap();
         let process = spawn(&folder);
-        let hook = github.webhook(REPO, &webhook_url(&address), SECRET);
+        let hook = match who {
+            Who::Token | Who::Watcher(_) => github.webhook(REPO, &webhook_url(&address), SECRET),
+            Who::App => github.app_webhook(&webhook_url(&address), SECRET),
+        };
         let mut gate = Self { github, repo, hook, database, process, address, folder, patience: PATIENCE };
         gate.answers().await;
         gate
@@ -269,6 +290,36 @@ impl Gate {
     }
 }
 
+/// As whom the service speaks to GitHub.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Token,
+    /// A token that looks after the repository, every second.
+    Watcher(Permission),
+    App,
+}
+
+impl Who {
+    /// Keys of the section `[github]`.
+    fn keys(self, github: &Github) -> String {
+        let url = format!("api_url = \"{}\"\n", github.url());
+        match self {
+            Who::Token => format!("{url}token = \"{}\"\n", github.token("portcullis")),
+            Who::Watcher(role) => {
+                github.user("portcullis").permission(REPO, role);
+                let token = github.token("portcullis");
+                format!("{url}token = \"{token}\"\nrepositories = [\"{REPO}\"]\ncatch_up = \"1s\"\n")
+            }
+            Who::App => {
+                let app = github.register_app(AppSpec::default()).unwrap();
+                github.install_app("acme", &[]);
+                let (id, key) = (app.app_id, app.private_key_pem);
+                format!("{url}app_id = {id}\nprivate_key = \"\"\"{key}\"\"\"\ncatch_up = \"1s\"\n")
+            }
+        }
+    }
+}
+
 /// A change to the policy, for pull requests and pushes.
 pub fn policy(text: &str) -> Files {
     Files::new().file(POLICY, text.to_owned())
@@ -316,11 +367,10 @@ fn spawn(folder: &TempDir) -> Child {
     program(folder).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-fn settings(address: &str, github: &Github, store: &str, docker: &str) -> String {
-    let (url, token) = (github.url(), github.token("portcullis"));
+fn settings(address: &str, github: &str, store: &str, docker: &str) -> String {
     format!(
         "[server]\nlisten = \"{address}\"\ndata_dir = \"data\"\n\n\
-         [github]\napi_url = \"{url}\"\ntoken = \"{token}\"\nwebhook_secrets = [\"{SECRET}\"]\n\n\
+         [github]\n{github}webhook_secrets = [\"{SECRET}\"]\n\n\
          [store]\nurl = \"{store}\"\n\n\
          [docker]\n{docker}\n"
     )

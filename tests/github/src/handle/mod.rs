@@ -196,11 +196,33 @@ impl Github {
         let mut world = self.shared.world();
         world.faults.clear();
         world.hooks.lose = 0;
+        world.hooks.lose_half = None;
     }
 
     /// Loses the next deliveries: the receiver sees nothing, GitHub's record says that they failed.
     pub fn drop_deliveries(&self, times: u32) {
         self.shared.world().hooks.lose = times;
+    }
+
+    /// Loses half of all deliveries from now on, at random; the same seed loses the same ones.
+    pub fn drop_half(&self, seed: u64) {
+        self.shared.world().hooks.lose_half = Some(seed.max(1));
+    }
+
+    /// How many requests each caller was counted with in its current hour; unchanged answers cost nothing.
+    #[must_use]
+    pub fn spent(&self, caller: &str) -> u64 {
+        let mut world = self.shared.world();
+        let now = world.clock.now();
+        world.limits.bucket(caller, now).used
+    }
+
+    /// Every check run of a commit, in the order of creation: name, status, conclusion, title, number of annotations.
+    #[must_use]
+    pub fn checks(&self, sha: &str) -> Vec<Check> {
+        let world = self.shared.world();
+        let all = world.repositories.values().flat_map(|repository| repository.check_runs.values());
+        all.filter(|run| run.head_sha == sha).map(Check::of).collect()
     }
 
     /// Every delivery so far, oldest first.
@@ -260,5 +282,31 @@ impl Github {
 impl std::fmt::Debug for Github {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Github").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// A check run, seen from a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub id: u64,
+    pub name: String,
+    pub status: String,
+    pub conclusion: Option<String>,
+    pub title: String,
+    pub summary: String,
+    pub annotations: usize,
+}
+
+impl Check {
+    fn of(run: &crate::state::check::CheckRun) -> Self {
+        Self {
+            id: run.id,
+            name: run.name.clone(),
+            status: run.status.clone(),
+            conclusion: run.conclusion.clone(),
+            title: run.title.clone().unwrap_or_default(),
+            summary: run.summary.clone().unwrap_or_default(),
+            annotations: run.annotations.len(),
+        }
     }
 }

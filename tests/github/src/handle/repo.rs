@@ -6,6 +6,7 @@ use super::Github;
 use super::hook::Hook;
 use super::pull::{PrSpec, Pull};
 use crate::git::files::Files;
+use crate::state::status::{Status, StatusState};
 use crate::webhooks::Deliveries;
 use crate::webhooks::changes::NewPull;
 
@@ -129,6 +130,27 @@ impl Repo {
     /// Sends the repository's usual events to `url`. See [`Github::webhook`].
     pub fn webhook(&self, url: &str, secret: &str) -> Hook {
         self.github.webhook(&self.full_name, url, secret)
+    }
+
+    /// Posts a commit status as somebody with a token of their own.
+    pub fn post_status(&self, sha: &str, context: &str, state: StatusState, description: &str, by: &str) {
+        let mut world = self.github.shared.world();
+        let (id, created_at) = (world.next_id(), world.clock.now());
+        let status = Status {
+            seq: world.next_status(),
+            id,
+            repository: self.full_name.clone(),
+            sha: sha.to_owned(),
+            context: context.to_owned(),
+            state,
+            description: Some(description.to_owned()),
+            target_url: None,
+            creator: by.to_owned(),
+            created_at,
+        };
+        world.ensure_account(by, crate::webhooks::changes::kind_of(by));
+        world.known_mut(&self.full_name).statuses.push(status.clone());
+        world.send_status(&status);
     }
 
     /// Serves these bytes as a commit's archive from now on: hostile or broken archives for tests.

@@ -24,7 +24,18 @@ pub(super) fn get(world: &mut World, call: &Call) -> Result<Reply, Refusal> {
 pub(super) fn list_installations(world: &mut World, call: &Call) -> Result<Reply, Refusal> {
     let app = the_app(world)?;
     let view = view!(world, call);
-    Ok(call.list(app.installations.iter().map(|installation| view.installation(app, installation)).collect()))
+    // GitHub's description of this list alone wants accounts to be users and enterprises at once.
+    let shown = app.installations.iter().map(|installation| {
+        let mut shown = view.installation(app, installation);
+        for (field, value) in [("name", &installation.account), ("slug", &installation.account)] {
+            shown["account"][field] = json!(value);
+        }
+        for field in ["created_at", "updated_at"] {
+            shown["account"][field] = json!(stamp(installation.created_at));
+        }
+        shown
+    });
+    Ok(call.list(shown.collect()))
 }
 
 pub(super) fn get_installation(world: &mut World, call: &Call) -> Result<Reply, Refusal> {

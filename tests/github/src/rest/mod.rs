@@ -2,6 +2,7 @@
 //! An operation of GitHub's that is not listed answers 501: the stand-in does not guess.
 
 mod apps;
+pub(crate) mod beyond;
 mod checks;
 mod comments;
 mod commits;

@@ -32,7 +32,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Result<Reply, Refusal> {
     let creator = world.login_of(&call.caller);
     let (id, now) = (world.next_id(), world.clock.now());
     let full_name = world.of(call)?.full_name();
-    let seq = world.repositories.values().map(|repository| repository.statuses.len() as u64).sum::<u64>() + 1;
+    let seq = world.next_status();
     let status = Status {
         seq,
         id,

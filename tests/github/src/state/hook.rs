@@ -13,6 +13,8 @@ pub(crate) struct Hooks {
     pub(crate) deliveries: Vec<Delivery>,
     /// The next deliveries that get lost on the way, which GitHub records as failed.
     pub(crate) lose: u32,
+    /// Loses every other delivery or so, at random from this seed on.
+    pub(crate) lose_half: Option<u64>,
     pub(crate) outbox: mpsc::UnboundedSender<Job>,
     pub(crate) in_flight: watch::Sender<usize>,
 }
@@ -20,7 +22,19 @@ pub(crate) struct Hooks {
 impl Hooks {
     pub(crate) fn new(outbox: mpsc::UnboundedSender<Job>) -> Self {
         let (in_flight, _) = watch::channel(0);
-        Self { all: Vec::new(), deliveries: Vec::new(), lose: 0, outbox, in_flight }
+        Self { all: Vec::new(), deliveries: Vec::new(), lose: 0, lose_half: None, outbox, in_flight }
+    }
+
+    /// Whether the next delivery gets lost.
+    pub(crate) fn loses_next(&mut self) -> bool {
+        let ordered = self.lose > 0;
+        self.lose = self.lose.saturating_sub(1);
+        let Some(seed) = &mut self.lose_half else { return ordered };
+        // Xorshift: the same seed loses the same deliveries.
+        for shift in [13_i32, -7, 17] {
+            *seed ^= if shift > 0 { *seed << shift } else { *seed >> -shift };
+        }
+        ordered || (*seed >> 32) & 1 == 1
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<&Hook> {

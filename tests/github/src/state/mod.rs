@@ -71,6 +71,11 @@ impl World {
         self.last_id
     }
 
+    /// The place of the next status among all.
+    pub(crate) fn next_status(&self) -> u64 {
+        self.repositories.values().map(|repository| repository.statuses.len() as u64).sum::<u64>() + 1
+    }
+
     /// The repository by its full name, in any case, as GitHub finds it.
     pub(crate) fn repository(&self, full_name: &str) -> Option<&Repository> {
         self.repositories.get(&full_name.to_ascii_lowercase())

@@ -42,8 +42,22 @@ pub(crate) struct Repository {
     pub(crate) statuses: Vec<Status>,
     pub(crate) check_suites: BTreeMap<u64, CheckSuite>,
     pub(crate) check_runs: BTreeMap<u64, CheckRun>,
+    /// Who put which label on or took it off.
+    pub(crate) labellings: Vec<Labelling>,
     /// Archives to serve in place of the real ones, by commit: hostile input for tests.
     pub(crate) archives: HashMap<String, Bytes>,
+}
+
+/// Somebody put a label on a pull request or took it off.
+#[derive(Debug, Clone)]
+pub(crate) struct Labelling {
+    pub(crate) id: u64,
+    pub(crate) pull: u64,
+    /// `labeled` or `unlabeled`.
+    pub(crate) event: &'static str,
+    pub(crate) label: String,
+    pub(crate) by: String,
+    pub(crate) at: Timestamp,
 }
 
 /// A label the repository has; pull requests refer to it by name.
@@ -79,6 +93,7 @@ impl Repository {
             statuses: Vec::new(),
             check_suites: BTreeMap::new(),
             check_runs: BTreeMap::new(),
+            labellings: Vec::new(),
             archives: HashMap::new(),
         };
         let first = Commit::new(Tree::new(), Vec::new(), "Initial commit", owner, now);

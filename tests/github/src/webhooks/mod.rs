@@ -85,8 +85,7 @@ impl World {
             HookOwner::Repository(_) => None,
         };
         let headers = send::headers(hook, &parcel, self.target_of(hook));
-        let lost = self.hooks.lose > 0;
-        self.hooks.lose = self.hooks.lose.saturating_sub(1);
+        let lost = self.hooks.loses_next();
         self.hooks.deliveries.push(Delivery {
             id,
             guid: parcel.guid.to_owned(),

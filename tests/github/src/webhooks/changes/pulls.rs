@@ -6,7 +6,7 @@ use super::kind_of;
 use crate::git::files::Files;
 use crate::state::World;
 use crate::state::pull::{Pull, PullState, TestMerge, test_merge};
-use crate::state::repository::Label;
+use crate::state::repository::{Label, Labelling};
 use crate::view::View;
 use crate::webhooks::{Deliveries, Event};
 
@@ -120,6 +120,7 @@ impl World {
             return Deliveries::default();
         }
         pull.labels.push(name.to_owned());
+        self.note_labelling(full_name, number, "labeled", name, by);
         let label = self.label_part(full_name, name);
         self.send_pull(full_name, number, "labeled", by, vec![("label", label)])
     }
@@ -131,8 +132,15 @@ impl World {
         if pull.labels.len() == before {
             return Deliveries::default();
         }
+        self.note_labelling(full_name, number, "unlabeled", name, by);
         let label = self.label_part(full_name, name);
         self.send_pull(full_name, number, "unlabeled", by, vec![("label", label)])
+    }
+
+    fn note_labelling(&mut self, full_name: &str, pull: u64, event: &'static str, label: &str, by: &str) {
+        let (id, at) = (self.next_id(), self.clock.now());
+        let (label, by) = (label.to_owned(), by.to_owned());
+        self.known_mut(full_name).labellings.push(Labelling { id, pull, event, label, by, at });
     }
 
     fn ensure_label(&mut self, full_name: &str, name: &str) {
