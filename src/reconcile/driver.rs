@@ -112,20 +112,3 @@ fn after(name: &'static str, outcome: anyhow::Result<Activity>, waker: &Waker) -
         }
     }
 }
-
-/// Activates every reconciler in turn until a whole round changes nothing; for tests and one-shot commands.
-///
-/// # Errors
-/// An activation failed, or `max_rounds` were not enough.
-pub async fn settle(reconcilers: &mut [Box<dyn Reconciler>], max_rounds: usize) -> anyhow::Result<()> {
-    for _ in 0..max_rounds {
-        let mut changed = 0;
-        for reconciler in reconcilers.iter_mut() {
-            changed += reconciler.activate().await?.changed;
-        }
-        if changed == 0 {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("still changing after {max_rounds} rounds")
-}

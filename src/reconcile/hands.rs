@@ -43,6 +43,7 @@ impl<K: Copy + Eq + Hash + Display> Hands<K> {
             return;
         }
         let (room, waker) = (Arc::clone(&self.room), self.waker.clone());
+        #[expect(clippy::disallowed_methods, reason = "it is joined through its handle, and ends with it")]
         let task = tokio::spawn(async move {
             // Woken also when the work panics: the task must be reaped.
             let _wakes = WakesWhenOver(waker);

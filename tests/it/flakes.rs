@@ -161,7 +161,7 @@ on_both_databases! {
 #[tokio::test]
 async fn a_million_case_days_are_no_burden() {
     let database = sqlite().await;
-    let today = day_of(Timestamp::now());
+    let today = day_of(crate::support::engine::now());
     let pool = sqlx::SqlitePool::connect(&database.url).await.unwrap();
     let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) ";
     let specs = format!(
@@ -195,6 +195,6 @@ async fn a_million_case_days_are_no_burden() {
     assert!(store.prune_statistics(today - 40, 1000).await.unwrap() >= 1000);
     let forgetting = begun.elapsed();
     let took = format!("listing {listing:?}, an attempt of 424 specs {finishing:?}, forgetting 1000 {forgetting:?}");
-    println!("{took}");
+    crate::support::engine::figure(&took);
     assert!([listing, finishing, forgetting].iter().all(|took| *took < Duration::from_secs(2)), "{took}");
 }
