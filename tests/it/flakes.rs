@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::effect::Replaces;
 use portcullis::domain::flake::{Day, Health, Mark, Observation, SpecHistory, Tally, day_of};
