@@ -128,7 +128,7 @@ macro_rules! observe {
                 .bind(bad_at)
                 .bind(name_of(&mark))
                 .bind(passed)
-                .bind(failed)
+                .bind(failed * on_base)
                 .bind(on_base)
                 .fetch_one(&mut *$tx)
                 .await?;
