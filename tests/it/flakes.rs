@@ -133,6 +133,13 @@ on_both_databases! {
         assert_eq!(history(store, "dns").await.base_failing, 0);
     }
 
+    async fn a_first_failure_in_a_pull_request_says_nothing_of_the_branch(database: Database) {
+        let store = &database.store;
+        passage(store, &run(1, 'a'), &[(0, &[seen("dns", Mark::Failed)])]).await;
+        let dns = history(store, "dns").await;
+        assert_eq!((dns.base_failing, dns.known(run(1, 'a').pr, today())), (0, None));
+    }
+
     async fn lists_are_narrowed_and_old_days_forgotten(database: Database) {
         use Mark::{Failed, Passed};
         let store = &database.store;
