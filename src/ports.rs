@@ -3,6 +3,7 @@
 
 pub mod notices;
 pub mod recall;
+pub mod registration;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

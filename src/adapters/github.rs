@@ -12,6 +12,7 @@ mod failure;
 mod gauge;
 mod notices;
 mod recall;
+mod registration;
 mod traffic;
 mod transport;
 
@@ -30,6 +31,7 @@ use crate::ports::{Clock, Forge, ForgeError, Permission, PullRequest};
 use api::{Accept, Api, Call};
 use base::{Base, segment};
 use credentials::Credentials;
+pub use registration::{Level, NewApp, RegisteredApp, Registrar, addresses, events, permissions};
 pub use traffic::{CallKind, RateLimit, Traffic};
 
 /// What `file` reads at most.

@@ -8,6 +8,7 @@ mod out;
 mod probe;
 mod report;
 mod schema;
+mod setup;
 mod suites;
 
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a GitHub App for the service, on a page of this machine, and keep its credentials.
+    Setup(setup::Args),
     /// Run the service.
     Serve(ServeArgs),
     /// Check configuration files and say what is wrong, as file:line:column.
@@ -71,6 +74,7 @@ pub fn run() -> ExitCode {
 impl Cli {
     fn run(self) -> ExitCode {
         match self.command {
+            Command::Setup(args) => setup::run(&args),
             Command::Serve(args) => serve(&args),
             Command::Check(args) => check::run(&args),
             Command::Report(args) => report(&args),

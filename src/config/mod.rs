@@ -6,7 +6,7 @@ pub mod gate;
 mod position;
 mod problem;
 pub mod server;
-mod values;
+pub(crate) mod values;
 mod yaml;
 
 pub use builtin::Builtins;

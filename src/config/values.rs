@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 use regex::RegexBuilder;
+use url::Url;
 
 use super::problem::quoted;
 
@@ -12,7 +13,7 @@ use super::problem::quoted;
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A duration of at least a second, such as `90s`, `2h30m` or `7d`.
-pub(super) fn duration(text: &str, most: Duration) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str, most: Duration) -> Result<Duration, String> {
     let wrong = || format!("{} is not a duration such as `90s`, `5m` or `2h30m`", quoted(text));
     let span: Span = text.parse().map_err(|_| wrong())?;
     let parsed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
@@ -126,6 +127,18 @@ pub(super) fn glob(text: &str) -> Result<String, String> {
     let plain = inside(text)?;
     globset::Glob::new(&plain).map_err(|error| format!("{} is not a glob: {}", quoted(text), error.kind()))?;
     Ok(plain)
+}
+
+/// An address in the web: no user, no query.
+pub(crate) fn web_address(text: &str) -> Result<Url, String> {
+    let wrong = || format!("{} is not an address such as `https://ci.example.org`", quoted(text));
+    let url = Url::parse(text.trim_end_matches('/')).map_err(|_| wrong())?;
+    let plain =
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    match matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
+        true => Ok(url),
+        false => Err(wrong()),
+    }
 }
 
 /// One line of text that people read: trimmed, neither empty nor endless.

@@ -150,19 +150,21 @@ pub struct BadPayload {
 }
 
 impl Event {
-    /// Whether any delivery of the event that the header `X-GitHub-Event` names may need something done.
+    /// The events of which some delivery may need something done, as the header `X-GitHub-Event` names them.
+    pub const USED: [&str; 8] = [
+        "check_run",
+        "check_suite",
+        "installation",
+        "installation_repositories",
+        "issue_comment",
+        "merge_group",
+        "pull_request",
+        "push",
+    ];
+
+    /// Whether any delivery of this event may need something done.
     pub fn has_use(event_name: &str) -> bool {
-        matches!(
-            event_name,
-            "pull_request"
-                | "issue_comment"
-                | "push"
-                | "merge_group"
-                | "check_run"
-                | "check_suite"
-                | "installation"
-                | "installation_repositories"
-        )
+        Self::USED.contains(&event_name)
     }
 
     /// Whether it stops work on a pull request, which is wrong when it comes too late.

@@ -16,6 +16,7 @@ mod machines;
 mod metrics;
 mod pages;
 mod server;
+pub mod setup;
 mod shelf;
 mod signature;
 mod skips;

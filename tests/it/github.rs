@@ -6,6 +6,7 @@ mod archive;
 mod events;
 mod failures;
 mod methods;
+mod permissions;
 mod wire;
 
 use std::sync::Arc;

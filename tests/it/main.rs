@@ -17,6 +17,7 @@ mod plan;
 mod reports;
 mod reruns;
 mod service;
+mod setup;
 mod store;
 mod store_pages;
 mod support;

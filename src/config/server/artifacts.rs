@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::file::ArtifactsSection;
 use super::github::Secret;
-use super::resolve::{DAY, Resolver, period, web_address};
+use super::resolve::{DAY, Resolver, period};
 use super::{ArtifactPlace, Artifacts};
 use crate::config::problem::quoted;
 use crate::config::values;
@@ -18,7 +18,7 @@ enum Named {
 impl Resolver<'_> {
     pub(super) fn artifacts(&mut self, section: ArtifactsSection) -> Artifacts {
         let keep = self.read(section.keep_files, SignedDuration::from_hours(90 * 24), |text| period(text, 3660 * DAY));
-        let endpoint = self.read_some(section.endpoint, |text| web_address(text));
+        let endpoint = self.read_some(section.endpoint, |text| values::web_address(text));
         let region = self.read(section.region, "us-east-1".into(), |text| values::line(text));
         let secret = self.secret("artifacts.secret_key", section.secret_key, section.secret_key_file);
         let credentials = match (section.access_key, secret) {

@@ -8,9 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::file::{GithubSection, Set};
-use super::resolve::{Resolver, period, web_address};
-use super::{Credentials, Github};
+use super::resolve::{Resolver, period};
+use super::{Ambient, Credentials, Github, Way};
 use crate::config::problem::{ConfigError, quoted};
+use crate::config::values;
 use crate::domain::names::RepoName;
 
 /// Largest secret file that is read.
@@ -23,26 +24,30 @@ const CATCH_UP: SignedDuration = SignedDuration::from_mins(5);
 const MAX_CATCH_UP: Duration = Duration::from_secs(24 * 3600);
 
 impl Resolver<'_> {
-    pub(super) fn github(
-        &mut self,
-        section: GithubSection,
-        https_proxy: Option<String>,
-        no_proxy: Option<String>,
-    ) -> Github {
+    pub(super) fn github(&mut self, mut section: GithubSection, ambient: Ambient) -> Github {
+        let way = self.way(&mut section, ambient);
         let api = Url::parse("https://api.github.com").expect("a constant address");
         let token = self.secret("github.token", section.token, section.token_file);
         let key = self.secret("github.private_key", section.private_key, section.private_key_file);
         Github {
-            api_url: self.read(section.api_url, api, |text| web_address(text)),
-            proxy: self.read_some(section.proxy, |text| proxy(text)).or(https_proxy).map(SecretString::from),
-            no_proxy: self.read_some(section.no_proxy, |text| Ok(text.clone())).or(no_proxy).unwrap_or_default(),
-            extra_ca: self.read_some(section.ca_file, |path| certificates(path)),
+            api_url: self.read(section.api_url, api, |text| values::web_address(text)),
+            proxy: way.0,
+            no_proxy: way.1,
+            extra_ca: way.2,
             credentials: self.credentials(token, section.app_id, key),
             webhook_secrets: self.webhook_secrets(section.webhook_secrets, section.webhook_secret_file),
             repositories: self.read(section.repositories, vec![], |names| repositories(names)),
             catch_up: self.read(section.catch_up, CATCH_UP, |text| period(text, MAX_CATCH_UP)),
             context_prefix: self.read(section.context_prefix, "portcullis".into(), |text| context_prefix(text)),
         }
+    }
+
+    /// The way to GitHub.
+    pub(super) fn way(&mut self, section: &mut GithubSection, ambient: Ambient) -> Way {
+        let (own, own_no) = (section.proxy.take(), section.no_proxy.take());
+        let proxy = self.read_some(own, |text| proxy(text)).or(ambient.https_proxy).map(SecretString::from);
+        let no_proxy = self.read_some(own_no, |text| Ok(text.clone())).or(ambient.no_proxy).unwrap_or_default();
+        (proxy, no_proxy, self.read_some(section.ca_file.take(), |path| certificates(path)))
     }
 
     /// Exactly one of token and app.

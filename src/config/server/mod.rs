@@ -184,13 +184,8 @@ impl ServerConfig {
     /// Everything that is wrong; never with a secret's text.
     pub fn load(file: Option<&Path>) -> Result<Self, Vec<ConfigError>> {
         let environment = environment()?;
-        let Some(path) = file else {
-            return Self::parse(ServerSource { file: None, environment: &environment });
-        };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| vec![ConfigError::whole(&name, format!("cannot be read: {error}"))])?;
-        Self::parse(ServerSource { file: Some((&name, &text)), environment: &environment })
+        let (name, text) = read(file)?.unzip();
+        Self::parse(ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment })
     }
 
     /// The Docker engine and the data folder alone, for commands that need no service. The rest is not looked at.
@@ -199,15 +194,20 @@ impl ServerConfig {
     /// Everything that is wrong with these two.
     pub fn load_engine(file: Option<&Path>) -> Result<(Docker, PathBuf), Vec<ConfigError>> {
         let environment = environment()?;
-        let text = match file {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
-                vec![ConfigError::whole(&path.display().to_string(), format!("cannot be read: {error}"))]
-            })?),
-            None => None,
-        };
-        let name = file.map(|path| path.display().to_string());
+        let (name, text) = read(file)?.unzip();
         let source = ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment };
         resolve::resolve_engine(Self::layers(&source), source.ambient().docker_host)
+    }
+
+    /// The way to GitHub alone (proxy, hosts that go without it, extra certificates), for commands that need no service.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_route(file: Option<&Path>) -> Result<Way, Vec<ConfigError>> {
+        let environment = environment()?;
+        let (name, text) = read(file)?.unzip();
+        let source = ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment };
+        resolve::resolve_route(Self::layers(&source), source.ambient())
     }
 
     /// Makes a configuration of texts. Reads the secret files they name.
@@ -228,6 +228,19 @@ impl ServerConfig {
             layers.add_variable(name, value);
         }
         layers
+    }
+}
+
+/// The way to GitHub: a proxy, hosts that are reached without it, certificates in PEM.
+pub type Way = (Option<SecretString>, String, Option<Vec<u8>>);
+
+/// The file's name for messages, and its text.
+fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Vec<ConfigError>> {
+    let Some(path) = file else { return Ok(None) };
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((name, text))),
+        Err(error) => Err(vec![ConfigError::whole(&name, format!("cannot be read: {error}"))]),
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::file::{CapacitySection, DockerSection, LimitsSection, LogSection, RepositoriesSection, ServerSection, Set};
 use super::layers::{Layers, Origin};
-use super::{Ambient, Capacity, Docker, Limits, Log, LogFormat, Privileged, ServerConfig};
+use super::{Ambient, Capacity, Docker, Limits, Log, LogFormat, Privileged, ServerConfig, Way};
 use crate::config::problem::{ConfigError, quoted};
 use crate::config::values;
 use crate::domain::names::{BadName, SuiteName};
@@ -21,14 +21,15 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 const MIB: u64 = 1 << 20;
 
 /// The configuration, or everything that is wrong. `name` is what missing keys are missing from; `ambient` holds where no setting does.
-pub(super) fn resolve(name: &str, layers: Layers, ambient: Ambient) -> Result<ServerConfig, Vec<ConfigError>> {
+pub(super) fn resolve(name: &str, layers: Layers, mut ambient: Ambient) -> Result<ServerConfig, Vec<ConfigError>> {
     let (file, origins, problems) = layers.merged();
     let mut resolver = Resolver { name, origins, problems };
     let (listen, public_url, data_dir) = resolver.server(file.server);
+    let docker_host = ambient.docker_host.take();
     let config = ServerConfig {
-        github: resolver.github(file.github, ambient.https_proxy, ambient.no_proxy),
+        github: resolver.github(file.github, ambient),
         store_url: resolver.store(file.store.url, &data_dir),
-        docker: resolver.docker(file.docker, ambient.docker_host),
+        docker: resolver.docker(file.docker, docker_host),
         capacity: resolver.capacity(file.capacity),
         repositories: resolver.repositories(file.repositories),
         limits: resolver.limits(file.limits),
@@ -55,6 +56,17 @@ pub(super) fn resolve_engine(
     let docker = resolver.docker(file.docker, docker_host);
     match resolver.problems.is_empty() {
         true => Ok((docker, data_dir)),
+        false => Err(resolver.problems),
+    }
+}
+
+/// The way to GitHub, whatever else is missing.
+pub(super) fn resolve_route(layers: Layers, ambient: Ambient) -> Result<Way, Vec<ConfigError>> {
+    let (mut file, origins, problems) = layers.merged();
+    let mut resolver = Resolver { name: "configuration", origins, problems };
+    let way = resolver.way(&mut file.github, ambient);
+    match resolver.problems.is_empty() {
+        true => Ok(way),
         false => Err(resolver.problems),
     }
 }
@@ -90,7 +102,7 @@ impl Resolver<'_> {
         let listen = self.read(section.listen, default, |text| {
             text.parse().map_err(|_| format!("{} is not an address such as `127.0.0.1:8080`", quoted(text)))
         });
-        let public_url = self.read(section.public_url, local_url(listen), |text| web_address(text));
+        let public_url = self.read(section.public_url, local_url(listen), |text| values::web_address(text));
         let data_dir = self.read(section.data_dir, PathBuf::from(".portcullis"), |text| path(text));
         (listen, public_url, data_dir)
     }
@@ -178,17 +190,6 @@ fn local_url(listen: SocketAddr) -> Url {
         reachable.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     Url::parse(&format!("http://{reachable}")).expect("an IP address and a port make an address")
-}
-
-pub(super) fn web_address(text: &str) -> Result<Url, String> {
-    let wrong = || format!("{} is not an address such as `https://ci.example.org`", quoted(text));
-    let url = Url::parse(text.trim_end_matches('/')).map_err(|_| wrong())?;
-    let plain =
-        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    match matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
-        true => Ok(url),
-        false => Err(wrong()),
-    }
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

@@ -13,6 +13,7 @@ mod handle;
 mod limits;
 mod line;
 mod log;
+mod pages;
 mod reply;
 mod rest;
 mod server;

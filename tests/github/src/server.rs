@@ -24,7 +24,7 @@ use crate::line::Line;
 use crate::log::Request;
 use crate::reply::{Body, Refusal, Reply};
 use crate::state::World;
-use crate::{archive, rest};
+use crate::{archive, pages, rest};
 
 const MAX_BODY: usize = 32 * 1024 * 1024;
 const DOCUMENTATION: &str = "https://docs.github.com/rest";
@@ -169,6 +169,12 @@ impl Asked {
             let bucket = *world.limits.bucket("", now);
             return self.finish(reply.unwrap_or_else(|refusal| refusal.into_reply(DOCUMENTATION)), bucket);
         }
+        let (path, query) = (self.parts.uri.path(), self.parts.uri.query().unwrap_or_default());
+        if let Some(page) = pages::serve(&mut world, &self.parts.method, path, query, &self.body) {
+            let now = world.clock.now();
+            let bucket = *world.limits.bucket("", now);
+            return self.finish(page, bucket);
+        }
         let caller = match self.admitted(&world) {
             Ok(caller) => caller,
             Err(refusal) => {
@@ -217,7 +223,7 @@ impl Asked {
         let Some(route) = &self.route else {
             let path = self.parts.uri.path();
             let below = path.strip_prefix("/api/v3").unwrap_or(path);
-            return rest::beyond::serve(world, &caller, &self.parts.method, below);
+            return rest::beyond::serve(world, &caller, &self.parts.method, below, &self.api);
         };
         let Some(endpoint) = rest::endpoint(&route.operation.id) else {
             let message = format!("the stand-in does not serve {}", route.operation.id);

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use portcullis::adapters::github as adapter;
 use portcullis::domain::names::SuiteName;
 use portcullis::domain::plan::RunView;
-use portcullis_github::{AppSpec, Files, Github, Hook, Permission, PrSpec, Pull, Repo, StatusState};
+use portcullis_github::{AppSpec, Files, Github, Hook, Level, Permission, PrSpec, Pull, Repo, StatusState};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -76,6 +77,11 @@ impl Gate {
         Self::set_up(databases::sqlite().await, &[(POLICY, policy)], NO_DOCKER, Who::App).await
     }
 
+    /// As the App that `portcullis setup` makes.
+    pub async fn as_app_from_setup(policy: &str) -> Self {
+        Self::set_up(databases::sqlite().await, &[(POLICY, policy)], NO_DOCKER, Who::FromSetup).await
+    }
+
     /// With the real engine, where things take longer.
     pub async fn with_engine(policy: &str) -> Self {
         Self::with_engine_and(&[(POLICY, policy)]).await
@@ -104,12 +110,14 @@ impl Gate {
         }
         github.user("trent").permission(REPO, Permission::Triage);
         let (folder, address) = (TempDir::new().unwrap(), free_address());
-        let settings = settings(&address, &who.keys(&github), &database.url, docker);
+        let keys = who.keys(&github, &folder, &address).await;
+        let settings = settings(&address, &keys, &database.url, docker);
         std::fs::write(folder.path().join("portcullis.toml"), settings).unwrap();
         let process = spawn(&folder);
         let hook = match who {
             Who::Token | Who::Watcher(_) => github.webhook(REPO, &webhook_url(&address), SECRET),
             Who::App => github.app_webhook(&webhook_url(&address), SECRET),
+            Who::FromSetup => github.app_hook().unwrap(),
         };
         let mut gate = Self { github, repo, hook, database, process, address, folder, patience: PATIENCE };
         gate.answers().await;
@@ -297,12 +305,14 @@ enum Who {
     /// A token that looks after the repository, every second.
     Watcher(Permission),
     App,
+    /// An App made by `portcullis setup`, which brings its own webhook.
+    FromSetup,
 }
 
 impl Who {
     /// Keys of the section `[github]`.
-    fn keys(self, github: &Github) -> String {
-        let url = format!("api_url = \"{}\"\n", github.url());
+    async fn keys(self, github: &Github, folder: &TempDir, address: &str) -> String {
+        let url = format!("api_url = \"{}\"\nwebhook_secrets = [\"{SECRET}\"]\n", github.url());
         match self {
             Who::Token => format!("{url}token = \"{}\"\n", github.token("portcullis")),
             Who::Watcher(role) => {
@@ -311,13 +321,32 @@ impl Who {
                 format!("{url}token = \"{token}\"\nrepositories = [\"{REPO}\"]\ncatch_up = \"1s\"\n")
             }
             Who::App => {
-                let app = github.register_app(AppSpec::default()).unwrap();
+                let app = github.register_app(AppSpec { permissions: needed(), ..AppSpec::default() }).unwrap();
                 github.install_app("acme", &[]);
                 let (id, key) = (app.app_id, app.private_key_pem);
                 format!("{url}app_id = {id}\nprivate_key = \"\"\"{key}\"\"\"\ncatch_up = \"1s\"\n")
             }
+            Who::FromSetup => {
+                let (public, config) = (format!("http://{address}"), "setup.toml");
+                let arguments = ["--url", &public, "--github-url", github.url(), "--config", config];
+                let page = super::setup::Setup::start(folder.path(), &arguments).await;
+                let done = super::setup::get(&super::setup::made_on_github(&page.page).await).await;
+                assert_eq!((done.status, page.ended().await.status), (200, Some(0)), "{}", done.body);
+                github.install_app("acme", &[]);
+                let written = std::fs::read_to_string(folder.path().join(config)).unwrap();
+                format!("{}catch_up = \"1s\"\n", written.split_once("[github]\n").unwrap().1)
+            }
         }
     }
+}
+
+/// What the product asks of an App, and no more.
+pub fn needed() -> Vec<(String, Level)> {
+    let level = |level| match level {
+        adapter::Level::Read => Level::Read,
+        adapter::Level::Write => Level::Write,
+    };
+    adapter::permissions().into_iter().map(|(name, needed)| (name.to_owned(), level(needed))).collect()
 }
 
 /// A change to the policy, for pull requests and pushes.
@@ -370,7 +399,7 @@ fn spawn(folder: &TempDir) -> Child {
 fn settings(address: &str, github: &str, store: &str, docker: &str) -> String {
     format!(
         "[server]\nlisten = \"{address}\"\ndata_dir = \"data\"\n\n\
-         [github]\n{github}webhook_secrets = [\"{SECRET}\"]\n\n\
+         [github]\n{github}\n\
          [store]\nurl = \"{store}\"\n\n\
          [docker]\n{docker}\n"
     )

@@ -5,4 +5,5 @@ pub mod engine;
 pub mod gate;
 pub mod http;
 pub mod s3;
+pub mod setup;
 pub mod values;

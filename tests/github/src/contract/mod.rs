@@ -24,6 +24,7 @@ pub(crate) static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::read);
 pub(crate) struct Contract {
     operations: Vec<Operation>,
     registry: Registry<'static>,
+    permissions: Vec<String>,
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
@@ -66,11 +67,26 @@ struct Body {
 }
 
 impl Contract {
+    /// Where the description lists the permissions of Apps.
+    pub(crate) const PERMISSIONS: &str = "/components/schemas/app-permissions";
+
+    /// Whether a value is as the schema at a JSON pointer wants it.
+    pub(crate) fn fits(&'static self, pointer: &str, value: &Value) -> bool {
+        self.validator(pointer).is_valid(value)
+    }
+
+    /// Whether Apps have a permission of this name.
+    pub(crate) fn has_permission(&self, name: &str) -> bool {
+        self.permissions.iter().any(|known| known == name)
+    }
+
     fn read() -> Self {
         let mut text = String::new();
         GzDecoder::new(DESCRIPTION).read_to_string(&mut text).expect("the vendored description decompresses");
         let mut description: Value = serde_json::from_str(&text).expect("the vendored description is JSON");
         let operations = operations(&description);
+        let listed = description.pointer(Self::PERMISSIONS).and_then(|schema| schema["properties"].as_object());
+        let permissions = listed.expect("the description lists permissions").keys().cloned().collect();
         relax(&mut description);
         to_json_schema(&mut description);
         // Draft 7 reads `$ref` like OpenAPI 3.0: whatever stands beside it is ignored.
@@ -79,7 +95,7 @@ impl Contract {
             .add(URI, Resource::from_contents(description))
             .and_then(jsonschema::RegistryBuilder::prepare)
             .expect("the description's references resolve");
-        Self { operations, registry, validators: Mutex::default() }
+        Self { operations, registry, permissions, validators: Mutex::default() }
     }
 
     /// The validator for the schema at a JSON pointer; compiling one takes a while, so they are kept.

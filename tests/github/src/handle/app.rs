@@ -15,6 +15,9 @@ use crate::state::access::{App, Installation, Level};
 use crate::state::hook::HookOwner;
 use crate::state::user::Kind;
 
+/// Bytes of PKCS#8 before an RSA key of 2048 bits.
+const PKCS8_HEAD: usize = 26;
+
 /// What an App is made of.
 #[derive(Debug, Clone)]
 pub struct AppSpec {
@@ -50,7 +53,7 @@ impl Default for AppSpec {
 #[derive(Debug, Clone)]
 pub struct AppCredentials {
     pub app_id: u64,
-    /// PKCS#8, PEM. Empty when the spec brought its own public key.
+    /// PKCS#1, PEM, as GitHub gives it. Empty when the spec brought its own public key.
     pub private_key_pem: String,
 }
 
@@ -116,18 +119,28 @@ impl Github {
         Hook::add(self, HookOwner::App, url, secret)
     }
 
+    /// The hook that the App gets its events through, where it has one.
+    #[must_use]
+    pub fn app_hook(&self) -> Option<Hook> {
+        let world = self.shared.world();
+        let found = world.hooks.all.iter().rfind(|hook| hook.owner == HookOwner::App)?;
+        Some(Hook::of(self, found.id))
+    }
+
     /// Makes every installation token expire after this much more time, instead of waiting for its hour.
     pub fn expire_installation_tokens(&self) {
         self.skip_time(Duration::from_secs(3_600));
     }
 }
 
-/// A fresh pair of private and public key, PEM.
-fn new_key() -> anyhow::Result<(String, String)> {
+/// A fresh pair of private and public key, PEM. GitHub's private keys are RSA's own format (PKCS#1).
+pub(crate) fn new_key() -> anyhow::Result<(String, String)> {
     let pair = KeyPair::generate(KeySize::Rsa2048).context("no key could be made")?;
     let private: Pkcs8V1Der<'_> = pair.as_der().context("the private key has no encoding")?;
     let public: PublicKeyX509Der<'_> = pair.public_key().as_der().context("the public key has no encoding")?;
-    Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref())))
+    // PKCS#8 puts a head of fixed length before the key itself.
+    let bare = private.as_ref().get(PKCS8_HEAD..).context("the private key is too short")?;
+    Ok((pem("RSA PRIVATE KEY", bare), pem("PUBLIC KEY", public.as_ref())))
 }
 
 fn pem(name: &str, der: &[u8]) -> String {

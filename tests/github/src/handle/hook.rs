@@ -26,6 +26,10 @@ impl Hook {
         Self { github: github.clone(), id }
     }
 
+    pub(crate) fn of(github: &Github, id: u64) -> Self {
+        Self { github: github.clone(), id }
+    }
+
     /// GitHub's number of the hook.
     #[must_use]
     pub fn id(&self) -> u64 {

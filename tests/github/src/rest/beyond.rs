@@ -1,4 +1,4 @@
-//! What GitHub documents but the description at hand lacks: events of issues.
+//! What GitHub documents but the description at hand lacks: events of issues, Apps made from manifests.
 //! Answers hold what clients read; nothing here is checked against a schema.
 
 use http::Method;
@@ -6,13 +6,20 @@ use serde_json::json;
 
 use crate::auth::{Caller, Needs};
 use crate::clock::stamp;
+use crate::pages;
 use crate::reply::{Refusal, Reply};
 use crate::state::World;
 use crate::state::access::Level;
 use crate::state::user::Permission;
 
 /// Answers a path that the description does not know.
-pub(crate) fn serve(world: &mut World, caller: &Caller, method: &Method, path: &str) -> Result<Reply, Refusal> {
+pub(crate) fn serve(
+    world: &mut World,
+    caller: &Caller,
+    method: &Method,
+    path: &str,
+    api: &str,
+) -> Result<Reply, Refusal> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (method.as_str(), parts.as_slice()) {
         ("GET", ["repos", owner, name, "issues", number, "events"]) => {
@@ -21,6 +28,7 @@ pub(crate) fn serve(world: &mut World, caller: &Caller, method: &Method, path: &
             world.authorize(caller, needs, Some(&full_name))?;
             issue_events(world, &full_name, number.parse().map_err(|_| Refusal::not_found())?)
         }
+        ("POST", ["app-manifests", code, "conversions"]) => pages::convert(world, code, api),
         _ => Err(Refusal::not_found()),
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn rate_limit(world: &mut World, call: &Call) -> Result<Reply, Refusa
 
 pub(super) fn team_membership(world: &mut World, call: &Call) -> Result<Reply, Refusal> {
     let (org, slug, login) = (call.parameter("org"), call.parameter("team_slug"), call.parameter("username"));
+    if let Caller::Installation(token) = &call.caller
+        && !token.permissions.contains_key("members")
+    {
+        return Err(Refusal::forbidden("Resource not accessible by integration"));
+    }
     let key = (org.to_ascii_lowercase(), slug.to_ascii_lowercase());
     let member = world.teams.get(&key).is_some_and(|team| team.members.contains(&login.to_ascii_lowercase()));
     if !member {

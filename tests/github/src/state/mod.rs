@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::limits::Limits;
 use crate::log::Requests;
+use crate::pages::Registration;
 use access::{App, Tokens};
 use hook::{Hook, HookOwner, Hooks, Job};
 use repository::{ArchiveTicket, Repository};
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) repositories: BTreeMap<String, Repository>,
     pub(crate) tokens: Tokens,
     pub(crate) app: Option<App>,
+    /// Apps on their way, by the code that GitHub gave.
+    pub(crate) registrations: HashMap<String, Registration>,
     pub(crate) tickets: HashMap<String, ArchiveTicket>,
     pub(crate) hooks: Hooks,
     pub(crate) requests: Requests,
@@ -55,6 +58,7 @@ impl World {
             repositories: BTreeMap::new(),
             tokens: Tokens::default(),
             app: None,
+            registrations: HashMap::new(),
             tickets: HashMap::new(),
             hooks: Hooks::new(outbox),
             requests: Requests::default(),

@@ -7,6 +7,7 @@ mod checks;
 mod contents;
 mod contract;
 mod faults;
+mod manifests;
 mod pulls;
 mod statuses;
 mod support;
