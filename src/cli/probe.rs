@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, tz::TimeZone};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::engine::{self, Engine};
 use super::{check, out};
@@ -24,8 +25,7 @@ use crate::domain::skip::{Action, Circumstances, Matcher, SkipEntry};
 use crate::domain::suite::Suite;
 use crate::domain::text::counted;
 use crate::ports::{
-    Audience, ClusterAccess, ClusterProvider as _, ClusterSpec, ContainerState, Execution, Kubernetes as _,
-    SuiteExecutor,
+    Audience, ClusterAccess, ClusterProvider, ClusterSpec, ContainerState, Execution, Kubernetes as _, SuiteExecutor,
 };
 use crate::reconcile::specs::{self, Unlisted};
 use crate::reports;
@@ -70,21 +70,50 @@ pub(super) fn run(args: &Args) -> ExitCode {
 async fn probe(args: &Args, gate: &Gate, engine: &Engine) -> anyhow::Result<()> {
     let named = gate.suites.iter().find(|(name, _)| name.as_str() == args.suite);
     let (name, suite) = named.with_context(|| format!("the gate has no suite {}", args.suite))?;
-    let docker = &*engine.docker;
-    let (access, cluster) = match &args.kubeconfig {
-        Some(file) => (given(file, args.network.clone())?, None),
-        None => {
-            let (access, cluster) = throwaway(docker, &gate.cluster).await?;
-            (access, Some(cluster))
-        }
+    let probed = tokio::select! {
+        probed = on_a_cluster(args, gate, name, suite, engine) => probed,
+        () = told_to_end()? => Err(anyhow::anyhow!("interrupted")),
     };
-    let probed = on_cluster(gate, name, suite, engine, access).await;
-    if let Some(cluster) = cluster {
+    let left = take_away(&engine.docker).await;
+    engine.docker.close().await;
+    probed.and(left)
+}
+
+/// SIGINT, or SIGTERM.
+fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Whatever was made under this process's name, however the rest ended.
+async fn take_away(docker: &Docker) -> anyhow::Result<()> {
+    for attempt in SuiteExecutor::list(docker).await? {
+        docker.remove(attempt).await?;
+    }
+    for cluster in ClusterProvider::list(docker).await? {
         out::line("taking the cluster away");
         docker.destroy(cluster).await.context("taking the cluster away")?;
     }
-    docker.close().await;
-    probed
+    Ok(())
+}
+
+async fn on_a_cluster(
+    args: &Args,
+    gate: &Gate,
+    name: &SuiteName,
+    suite: &Suite,
+    engine: &Engine,
+) -> anyhow::Result<()> {
+    let access = match &args.kubeconfig {
+        Some(file) => given(file, args.network.clone())?,
+        None => throwaway(&engine.docker, &gate.cluster).await?,
+    };
+    on_cluster(gate, name, suite, engine, access).await
 }
 
 fn given(file: &Path, network: Option<String>) -> anyhow::Result<ClusterAccess> {
@@ -92,19 +121,13 @@ fn given(file: &Path, network: Option<String>) -> anyhow::Result<ClusterAccess> 
     Ok(ClusterAccess { kubeconfig, network })
 }
 
-async fn throwaway(docker: &Docker, plan: &ClusterPlan) -> anyhow::Result<(ClusterAccess, ClusterId)> {
+async fn throwaway(docker: &Docker, plan: &ClusterPlan) -> anyhow::Result<ClusterAccess> {
     let now = engine::now();
     let expires_at = now.saturating_add(SignedDuration::from_hours(6)).unwrap_or(now);
     let spec = ClusterSpec { id: ClusterId::new(now), run: RunId::new(now), plan: plan.clone(), expires_at };
     out::line("making a cluster");
     let made = tokio::time::timeout(Duration::from_secs(plan.ready_timeout_s), ready(docker, &spec)).await;
-    match made.context("the cluster did not become ready in time").and_then(|made| made) {
-        Ok(access) => Ok((access, spec.id)),
-        Err(error) => {
-            docker.destroy(spec.id).await.ok();
-            Err(error)
-        }
-    }
+    made.context("the cluster did not become ready in time")?
 }
 
 async fn ready(docker: &Docker, spec: &ClusterSpec) -> anyhow::Result<ClusterAccess> {
@@ -187,9 +210,7 @@ async fn execute(
     };
     let folder = engine.artifacts.root().join("probe").join(execution.attempt.to_string());
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let ran = to_its_end(docker, suite, &execution, &folder).await;
-    docker.remove(execution.attempt).await?;
-    ran?;
+    to_its_end(docker, suite, &execution, &folder).await?;
     out::line(&format!("log and results are in {}", folder.display()));
     let report = reports::read_paths(&[folder.join("results")], &reports::Limits::default());
     Ok(report.cases.into_iter().map(|case| (case.id.name.clone(), case.outcome())).collect())
