@@ -62,7 +62,7 @@ impl Reconciler for Publish {
     }
 }
 
-/// Whether GitHub took it or never will; else it is put off.
+/// Whether GitHub took it or never will, or there is news to be told instead; else it is put off.
 async fn publish(context: &Context, item: Unpublished, now: Timestamp) -> anyhow::Result<bool> {
     let status = &item.status;
     let allowance = context.ports.forge.allowance(&status.repo);
@@ -75,7 +75,8 @@ async fn publish(context: &Context, item: Unpublished, now: Timestamp) -> anyhow
         }
     }
     match send(context, &item).await {
-        Ok(taken) => {
+        Ok(None) => Ok(true),
+        Ok(Some(taken)) => {
             tracing::info!(
                 run.id = %item.run, repo = %status.repo, head.sha = status.sha.short(), context = status.context,
                 state = status.state.as_str(), description = status.description, "status published"
@@ -88,12 +89,12 @@ async fn publish(context: &Context, item: Unpublished, now: Timestamp) -> anyhow
     }
 }
 
-async fn send(context: &Context, item: &Unpublished) -> Result<Taken, Trouble> {
+async fn send(context: &Context, item: &Unpublished) -> Result<Option<Taken>, Trouble> {
     match item.status.report {
         Report::Checks if context.ports.notices.takes_checks() => checks::send(context, item).await,
         Report::Checks | Report::Statuses => {
             context.ports.forge.set_status(&item.status).await?;
-            Ok(Taken { writes: 1, check_run: None })
+            Ok(Some(Taken { writes: 1, check_run: None }))
         }
     }
 }

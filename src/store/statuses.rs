@@ -119,13 +119,13 @@ impl Store {
         on!(self, pool => sqlx::query(SQL).fetch_one(pool).await?.time_opt("at"))
     }
 
-    /// A check run for this generation is about to be posted or changed.
-    pub async fn begin(&self, item: &Unpublished) -> Result<()> {
-        const SQL: &str =
-            "UPDATE statuses SET begun_gen = $1 WHERE repo = $2 AND sha = $3 AND context = $4 AND run = $5";
+    /// A check run for this generation is about to be posted or changed. `false`: something newer is desired, and this one must
+    /// not be posted, for nobody would note its number.
+    pub async fn begin(&self, item: &Unpublished) -> Result<bool> {
+        const SQL: &str = "UPDATE statuses SET begun_gen = desired_gen \
+             WHERE repo = $1 AND sha = $2 AND context = $3 AND run = $4 AND desired_gen = $5";
         let (repo, sha, context) = key(&item.status);
-        on!(self, pool => { execute!(pool, SQL, item.desired_gen, repo, sha, context, item.run.to_string()); });
-        Ok(())
+        Ok(on!(self, pool => execute!(pool, SQL, repo, sha, context, item.run.to_string(), item.desired_gen)) == 1)
     }
 
     /// GitHub has taken this generation by so many writes, as this check run where it is one. A newer desired one stays

@@ -12,7 +12,7 @@ use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
 use portcullis::domain::skip::{Hit, HitOutcome};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
-use portcullis::store::{AuditFilter, Created, NewDelivery, Receipt, Shown, Store, Taken};
+use portcullis::store::{AuditFilter, CheckRun, Created, NewDelivery, Receipt, Shown, Store, Taken};
 
 use crate::support::databases::on_both_databases;
 use crate::support::values::{self, at, attempt, cluster, run, status};
@@ -316,6 +316,22 @@ on_both_databases! {
         assert_eq!(store.desire(first.id, &told(&first, StatusState::Failure, "late")).await.unwrap(), 0, "an older run");
         let due = store.unpublished(at(0), 10).await.unwrap();
         assert_eq!((due.len(), due[0].run, due[0].status.description.as_str()), (1, newer.id, "queued"));
+    }
+
+    /// Else a check run would be posted whose number nobody notes, and it would stay pending for ever.
+    async fn a_check_run_is_not_begun_for_what_is_overtaken(database: Database) {
+        let store = &database.store;
+        let first = run(7, 'a');
+        create(store, &first).await;
+        let read = store.unpublished(at(0), 10).await.unwrap().remove(0);
+        assert!(store.begin(&read).await.unwrap());
+        let newer = Run { id: RunId::new(at(100)), ..run(7, 'a') };
+        store.desire(newer.id, &[status(&newer, "smoke", StatusState::Pending, "queued")]).await.unwrap();
+        assert!(!store.begin(&read).await.unwrap(), "a newer run speaks");
+        let newest = store.unpublished(at(0), 10).await.unwrap().remove(0);
+        assert_eq!(newest.check, CheckRun::Lost, "the older one may have been posted");
+        store.desire(newer.id, &[status(&newer, "smoke", StatusState::Success, "6 passed")]).await.unwrap();
+        assert!(!store.begin(&newest).await.unwrap(), "the same run says more");
     }
 
     async fn what_was_published_meanwhile_does_not_hide_what_is_newer(database: Database) {

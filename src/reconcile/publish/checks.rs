@@ -31,7 +31,8 @@ impl From<StoreError> for Trouble {
     }
 }
 
-pub(super) async fn send(context: &Context, item: &Unpublished) -> Result<Taken, Trouble> {
+/// `None`: something newer is to be told.
+pub(super) async fn send(context: &Context, item: &Unpublished) -> Result<Option<Taken>, Trouble> {
     let view = context.store.run_view(item.run).await?;
     let cancel = view.as_ref().and_then(|view| view.run.cancel);
     let failed = match (&view, item.status.state.is_final()) {
@@ -41,9 +42,11 @@ pub(super) async fn send(context: &Context, item: &Unpublished) -> Result<Taken,
     let check = notice::check(&item.status, item.run, cancel, &failed);
     let annotations = notice::annotations(&failed);
     let (id, told) = already(context, item, &check).await?;
-    context.store.begin(item).await?;
+    if !context.store.begin(item).await? {
+        return Ok(None);
+    }
     let (id, writes) = put(context, &check, id, annotations.get(told..).unwrap_or_default()).await?;
-    Ok(Taken { writes, check_run: Some(id) })
+    Ok(Some(Taken { writes, check_run: Some(id) }))
 }
 
 /// The check run that is there, and how many of this status's annotations it has.
