@@ -6,6 +6,7 @@ mod catching_up;
 mod checks;
 mod cluster;
 mod commands;
+mod crashes;
 mod deliveries;
 mod disk;
 mod ending;

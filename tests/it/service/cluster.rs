@@ -10,7 +10,7 @@ use crate::support::gate::{Gate, LABEL};
 const MIB: u64 = 1 << 20;
 
 /// Waits until the only run's clusters are gone and asserts that the engine has nothing of it left.
-async fn nothing_is_left(gate: &Gate) {
+pub(super) async fn nothing_is_left(gate: &Gate) {
     let id = gate.runs().await[0]["id"].as_str().unwrap().to_owned();
     gate.eventually("the clusters are taken away", async || {
         let answer = gate.get(&format!("/api/v1/runs/{id}")).await;

@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use super::databases::{self, Database};
 use super::http::Answer;
 use super::values::at;
+use super::wire::Wires;
 
 /// Where a repository keeps its policy.
 pub const POLICY: &str = ".github/portcullis.yaml";
@@ -101,8 +102,25 @@ impl Gate {
         Self { patience: Duration::from_secs(900), ..gate }
     }
 
+    /// Over wires that cut, with the real engine; as a GitHub App if it is to write check runs.
+    pub async fn wired(files: &[(&str, &str)], who: Who) -> (Self, Wires) {
+        let github = Github::start().await.unwrap();
+        let wires = Wires::lay(github.url()).await;
+        let (image, host) = (super::engine::node_image(), wires.docker.display());
+        let docker = format!("node_image = \"{image}\"\nhost = \"unix://{host}\"");
+        let place = Place { api: wires.github.clone(), github, docker };
+        let gate = Self::at(place, databases::sqlite().await, files, who).await;
+        (Self { patience: Duration::from_secs(900), ..gate }, wires)
+    }
+
     async fn set_up(database: Database, files: &[(&str, &str)], docker: &str, who: Who) -> Self {
         let github = Github::start().await.unwrap();
+        let place = Place { api: github.url().to_owned(), github, docker: docker.to_owned() };
+        Self::at(place, database, files, who).await
+    }
+
+    async fn at(place: Place, database: Database, files: &[(&str, &str)], who: Who) -> Self {
+        let Place { github, api, docker } = place;
         let repo = github.repo(REPO);
         repo.commit("main", files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect::<Vec<_>>());
         for login in ["alice", "portcullis"] {
@@ -110,8 +128,8 @@ impl Gate {
         }
         github.user("trent").permission(REPO, Permission::Triage);
         let (folder, address) = (TempDir::new().unwrap(), free_address());
-        let keys = who.keys(&github, &folder, &address).await;
-        let settings = settings(&address, &keys, &database.url, docker);
+        let keys = who.keys(&api, &github, &folder, &address).await;
+        let settings = settings(&address, &keys, &database.url, &docker);
         std::fs::write(folder.path().join("portcullis.toml"), settings).unwrap();
         let process = spawn(&folder);
         let hook = match who {
@@ -214,6 +232,37 @@ impl Gate {
         self.published().await;
     }
 
+    /// The newest run with all that belongs to it, as the API shows it, as soon as there is one.
+    pub async fn newest_run(&self) -> Value {
+        self.eventually("there is a run", async || !self.runs().await.is_empty()).await;
+        let id = self.runs().await[0]["id"].as_str().unwrap().to_owned();
+        serde_json::from_str(&self.get(&format!("/api/v1/runs/{id}")).await.body).unwrap()
+    }
+
+    /// Waits until the newest run is this commit's and has finished, its clusters are gone, and all is said.
+    pub async fn over(&self, sha: &str) {
+        self.eventually("the run is over", async || {
+            if self.runs().await.first().is_none_or(|run| run["head"] != sha) {
+                return false;
+            }
+            let run = self.newest_run().await;
+            let gone = |cluster: &Value| cluster["state"] == "destroyed";
+            run["state"] == "finished" && run["clusters"].as_array().unwrap().iter().all(gone)
+        })
+        .await;
+        self.said().await;
+    }
+
+    /// Waits until every status and message is through.
+    pub async fn said(&self) {
+        let (store, far) = (&self.database.store, at(100 * 365 * 86_400));
+        self.eventually("all is said", async || {
+            let silent = store.unsent(far, 1).await.unwrap().is_empty();
+            silent && store.unpublished(far, 1).await.unwrap().is_empty()
+        })
+        .await;
+    }
+
     /// The audit log as the API tells it, newest first.
     pub async fn audit(&self) -> Vec<Value> {
         let answer = self.get("/api/v1/audit").await;
@@ -298,9 +347,18 @@ impl Gate {
     }
 }
 
+/// What a service stands between.
+struct Place {
+    github: Github,
+    /// Where it finds that GitHub.
+    api: String,
+    /// Keys of the section `[docker]`.
+    docker: String,
+}
+
 /// As whom the service speaks to GitHub.
-#[derive(Debug, Clone, Copy)]
-enum Who {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
     Token,
     /// A token that looks after the repository, every second.
     Watcher(Permission),
@@ -311,8 +369,10 @@ enum Who {
 
 impl Who {
     /// Keys of the section `[github]`.
-    async fn keys(self, github: &Github, folder: &TempDir, address: &str) -> String {
-        let url = format!("api_url = \"{}\"\nwebhook_secrets = [\"{SECRET}\"]\n", github.url());
+    async fn keys(self, api: &str, github: &Github, folder: &TempDir, address: &str) -> String {
+        let url = format!("api_url = \"{api}\"
+webhook_secrets = [\"{SECRET}\"]
+");
         match self {
             Who::Token => format!("{url}token = \"{}\"\n", github.token("portcullis")),
             Who::Watcher(role) => {

@@ -7,3 +7,4 @@ pub mod http;
 pub mod s3;
 pub mod setup;
 pub mod values;
+pub mod wire;
