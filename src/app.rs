@@ -21,6 +21,7 @@ use crate::config::server::{self, Credentials, ServerConfig};
 use crate::domain::wording::Links;
 use crate::ports::{ArtifactStore, Ports};
 use crate::reconcile::driver::{self, Waker};
+use crate::reconcile::vault::Vault;
 use crate::reconcile::{self, Settings};
 use crate::store::Store;
 use crate::web::{self, Web};
@@ -80,6 +81,7 @@ impl App {
             },
             artifacts: Artifacts::new(&config.data_dir),
             settings: Arc::new(settings),
+            vault: Arc::new(Vault::new(config.secrets.clone())),
             waker: Waker::default(),
         };
         Ok(Self { context, docker, config, _lock: lock })

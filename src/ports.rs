@@ -14,10 +14,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::domain::cluster::ClusterPlan;
 use crate::domain::ids::{AttemptId, ClusterId, RunId};
 use crate::domain::invocation::Invocation;
+use crate::domain::mask::Masker;
 use crate::domain::message::Reaction;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::progress::Progress;
@@ -303,15 +305,24 @@ pub trait SuiteExecutor: Send + Sync {
     /// Creates and starts the attempt's container unless it exists already; one that was created and never started is started.
     async fn ensure_started(&self, execution: &Execution) -> Result<(), ExecutorError>;
 
-    /// Sees to it that the container's log is being written to `log`, continuing where an earlier process stopped.
+    /// What these variables of the attempt's container hold; nothing where there is no container (any more).
+    async fn held(&self, attempt: AttemptId, variables: &[&str]) -> Result<Vec<SecretString>, ExecutorError>;
+
+    /// Sees to it that the container's log is being written to `log`, masked, continuing where an earlier process stopped.
     /// Returns at once; does nothing when the log is being followed already.
-    fn follow(&self, attempt: AttemptId, log: &Path, max_bytes: u64);
+    fn follow(&self, attempt: AttemptId, log: &Path, max_bytes: u64, mask: &Arc<Masker>);
 
     /// What the container does, and what its log said so far.
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError>;
 
-    /// Waits for the log's end and copies the results folder into `into`. Problems are limits that were hit.
-    async fn collect(&self, attempt: AttemptId, into: &Path, max_bytes: u64) -> Result<Vec<String>, ExecutorError>;
+    /// Waits for the log's end and copies the results folder into `into`, masked. Problems are limits that were hit.
+    async fn collect(
+        &self,
+        attempt: AttemptId,
+        into: &Path,
+        max_bytes: u64,
+        mask: &Arc<Masker>,
+    ) -> Result<Vec<String>, ExecutorError>;
 
     /// Sends the signal to the container's process group. A container that has ended is success.
     async fn stop(&self, attempt: AttemptId, how: Stop) -> Result<(), ExecutorError>;
@@ -340,6 +351,8 @@ pub struct Execution {
     /// The suite's image with the version filled in.
     pub image: String,
     pub invocation: Invocation,
+    /// Variables beside the invocation's own that nobody else may see.
+    pub secrets: Vec<(String, SecretString)>,
     pub limits: Limits,
     pub access: ClusterAccess,
     /// Gzipped tar of the tested commit, given to the container as `/workspace`.

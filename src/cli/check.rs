@@ -33,12 +33,17 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(summary) => out::line(&summary),
         Err(found) => problems.extend(found),
     };
+    let mut server = None;
     if let Some(file) = &args.config {
-        verdict(ServerConfig::load(Some(file)).map(|_| format!("{}: ok", file.display())));
+        let loaded = ServerConfig::load(Some(file));
+        verdict(loaded.map(|config| {
+            server = Some(config);
+            format!("{}: ok", file.display())
+        }));
     }
     let here = (args.config.is_none() && args.gate.is_none()).then(|| PathBuf::from("."));
     if let Some(place) = args.gate.as_ref().or(here.as_ref()) {
-        verdict(gate(place, today()));
+        verdict(gate(place, today(), server.as_ref()));
         if args.specs
             && let Ok((checkout, gate)) = load(place, today())
         {
@@ -81,8 +86,12 @@ impl Checkout {
     }
 }
 
-fn gate(place: &Path, today: Date) -> Result<String, Vec<ConfigError>> {
+fn gate(place: &Path, today: Date, server: Option<&ServerConfig>) -> Result<String, Vec<ConfigError>> {
     let (checkout, gate) = load(place, today)?;
+    let missing = server.map(|server| missing_secrets(&checkout, &gate, server)).unwrap_or_default();
+    if !missing.is_empty() {
+        return Err(missing);
+    }
     Ok(format!("{}: ok, {}", checkout.gate.display(), summary(&gate, today)))
 }
 
@@ -101,6 +110,22 @@ pub(super) fn load(place: &Path, today: Date) -> Result<(Checkout, Gate), Vec<Co
     let gate = parse_gate(files, &Builtins::embedded(), today)
         .map_err(|problems| problems.into_iter().map(|problem| checkout.rename(problem)).collect::<Vec<_>>())?;
     Ok((checkout, gate))
+}
+
+/// Secrets that the server does not have for anybody; for whom it has the others depends on the repository's name, which is not known.
+fn missing_secrets(checkout: &Checkout, gate: &Gate, server: &ServerConfig) -> Vec<ConfigError> {
+    let asked = gate.suites.iter().flat_map(|(suite, of)| of.secrets.values().map(move |secret| (suite, secret)));
+    let missing = asked.filter(|(_, secret)| !server.secrets.0.contains_key(*secret));
+    let message = |suite, secret| format!("suites.{suite}.secrets: the server has no secret `{secret}`");
+    let file = checkout.gate.display().to_string();
+    missing
+        .map(|(suite, secret)| ConfigError {
+            file: file.clone(),
+            line: None,
+            column: None,
+            message: message(suite, secret),
+        })
+        .collect()
 }
 
 /// Every finding about the skip list is a problem here; in a run only what is too broad loses its effect.

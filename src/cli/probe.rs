@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -70,6 +71,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
 async fn probe(args: &Args, gate: &Gate, engine: &Engine) -> anyhow::Result<()> {
     let named = gate.suites.iter().find(|(name, _)| name.as_str() == args.suite);
     let (name, suite) = named.with_context(|| format!("the gate has no suite {}", args.suite))?;
+    if !suite.secrets.is_empty() {
+        bail!("the suite {name} has secrets, which only the service gives out");
+    }
     let probed = tokio::select! {
         probed = on_a_cluster(args, gate, name, suite, engine) => probed,
         () = told_to_end()? => Err(anyhow::anyhow!("interrupted")),
@@ -204,6 +208,7 @@ async fn execute(
         name: name.clone(),
         image: suite.image.replace("{version}", version),
         invocation,
+        secrets: vec![],
         limits: suite.limits.clone(),
         access,
         workspace: None,
@@ -222,7 +227,7 @@ async fn to_its_end(docker: &Docker, suite: &Suite, execution: &Execution, folde
     let ended = async {
         loop {
             look.tick().await;
-            docker.follow(execution.attempt, &folder.join("log.txt"), suite.limits.log_bytes);
+            docker.follow(execution.attempt, &folder.join("log.txt"), suite.limits.log_bytes, &Arc::default());
             match SuiteExecutor::observe(docker, execution.attempt).await?.state {
                 ContainerState::Running => {}
                 ContainerState::Exited { .. } => return anyhow::Ok(()),
@@ -232,7 +237,7 @@ async fn to_its_end(docker: &Docker, suite: &Suite, execution: &Execution, folde
     };
     let limit = Duration::from_secs(suite.timeouts.suite_s);
     tokio::time::timeout(limit, ended).await.context("the suite's time is up")??;
-    docker.collect(execution.attempt, &folder.join("results"), suite.limits.disk_bytes).await?;
+    docker.collect(execution.attempt, &folder.join("results"), suite.limits.disk_bytes, &Arc::default()).await?;
     Ok(())
 }
 

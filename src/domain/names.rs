@@ -114,6 +114,17 @@ name!(
     }
 );
 
+name!(
+    /// What the operator calls a secret: also part of a variable's name, hence without `-`, and without `__`, which parts sections there.
+    SecretName,
+    "secret's name (a-z, 0-9 and single '_', at most 40 characters, starting with a letter)",
+    |text| {
+        let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+        (plain && starts && text.len() <= 40 && !text.contains("__")).then(|| text.to_owned())
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +145,9 @@ mod tests {
         assert!("g".repeat(40).parse::<Sha>().is_err());
         for bad in ["", "-a", "A", "a_b", "a/b"] {
             assert!(bad.parse::<SuiteName>().is_err(), "{bad}");
+        }
+        for bad in ["", "_a", "1a", "A", "a-b", "a__b"] {
+            assert!(bad.parse::<SecretName>().is_err(), "{bad}");
         }
         assert!("x".repeat(41).parse::<SuiteName>().unwrap_err().to_string().contains("suite name"));
     }

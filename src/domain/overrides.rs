@@ -42,7 +42,8 @@ impl std::str::FromStr for Pattern {
 }
 
 impl Pattern {
-    fn fits(&self, repo: &RepoName) -> bool {
+    /// Whether it covers the repository.
+    pub fn fits(&self, repo: &RepoName) -> bool {
         self.0.is_match(repo.as_str())
     }
 }

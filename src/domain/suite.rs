@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::names::SecretName;
 use super::verdict::Policy;
 
 /// A suite as a run uses it: built-in defaults with the gate's changes, validated.
@@ -15,6 +16,9 @@ pub struct Suite {
     pub phases: Vec<Phase>,
     /// Environment beyond the contract's own variables.
     pub env: IndexMap<String, String>,
+    /// Variables that hold the server's secrets of these names.
+    pub secrets: IndexMap<String, SecretName>,
+    pub secrets_for: SecretsFor,
     pub limits: Limits,
     pub timeouts: Timeouts,
     /// Fewer specs that ran than this is an error, never a pass.
@@ -48,6 +52,8 @@ impl Suite {
             entry: Entry::Command(vec![]),
             phases: vec![],
             env: IndexMap::new(),
+            secrets: IndexMap::new(),
+            secrets_for: SecretsFor::Trusted,
             limits: Limits {
                 memory_bytes: 2 * GIB,
                 cpu_millis: 2000,
@@ -235,6 +241,16 @@ pub enum ClusterUse {
     Shared,
     /// A fresh one that no other suite uses.
     Own,
+}
+
+/// Whose changes a suite with secrets is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretsFor {
+    /// Those of people who may start runs.
+    Trusted,
+    /// Anybody's that is let in.
+    Anyone,
 }
 
 /// What a suite's container may use.

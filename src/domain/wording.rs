@@ -71,6 +71,11 @@ pub fn policy(run: &Run, verdict: Verdict, description: &str, links: &Links) -> 
 /// What a suite says that no changed file needs.
 pub const NOT_NEEDED: &str = "not needed, no matching files";
 
+/// A suite has secrets, and somebody who may not start runs had a hand in the change. `did` says what hand.
+pub fn secrets_withheld(login: &str, did: &str) -> String {
+    cut(&format!("not run: it needs secrets, and {login}, who {did}, may not start runs here"), MAX_DESCRIPTION)
+}
+
 /// The label is missing.
 pub fn label_wanted(label: &str) -> String {
     format!("waiting for the {label} label")

@@ -152,14 +152,16 @@ async fn destroy(context: &Context, cluster: &Cluster) -> anyhow::Result<Activit
 
 /// What it looks like is kept before anything is taken away; losing that (we stop right here) costs a diagnosis, no more.
 async fn fail(context: &Context, cluster: &Cluster, why: &str) -> anyhow::Result<Activity> {
+    let view = context.store.run_view(cluster.run).await?;
     if let Ok(log) = context.ports.provider.diagnose(cluster.id).await {
+        let log = view.as_ref().map(|view| context.vault.of_run(view)).unwrap_or_default().text(log);
         let path = context.artifacts.cluster_log(cluster.run, cluster.id);
         if let Some(folder) = path.parent() {
             tokio::fs::create_dir_all(folder).await?;
         }
         tokio::fs::write(path, log).await?;
     }
-    if let Some(view) = context.store.run_view(cluster.run).await? {
+    if let Some(view) = view {
         let into = context.artifacts.cluster_diagnostics(cluster.run, cluster.id);
         diagnose::gather(context, &view, cluster.id, &format!("the cluster is given up: {why}"), into).await;
     }

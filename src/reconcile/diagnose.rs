@@ -28,7 +28,10 @@ pub(super) async fn gather(context: &Context, view: &RunView, cluster: ClusterId
         return;
     }
     let begun = context.now();
-    let clues = clues(context, view, cluster, why).await;
+    let mut clues = clues(context, view, cluster, why).await;
+    // A suite may have put a secret into its cluster.
+    let mask = context.vault.of_run(view);
+    clues.iter_mut().for_each(|clue| clue.text = mask.text(std::mem::take(&mut clue.text)));
     let written = tokio::task::spawn_blocking(move || write(&into, &clues, begun.as_second())).await;
     match written {
         Ok(Ok(())) => {}

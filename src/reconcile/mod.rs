@@ -18,6 +18,7 @@ mod prepare;
 mod publish;
 pub mod specs;
 mod summarize;
+pub mod vault;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use self::driver::Waker;
+use self::vault::Vault;
 use crate::artifacts::Artifacts;
 use crate::domain::names::RepoName;
 use crate::domain::overrides::Overrides;
@@ -39,6 +41,8 @@ pub struct Context {
     pub ports: Ports,
     pub artifacts: Artifacts,
     pub settings: Arc<Settings>,
+    /// Secrets for suites.
+    pub vault: Arc<Vault>,
     /// Has every reconciler look again.
     pub waker: Waker,
 }

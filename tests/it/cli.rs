@@ -60,6 +60,17 @@ fn check_names_every_problem_of_every_file() {
 }
 
 #[test]
+fn check_of_both_files_finds_secrets_that_the_server_does_not_have() {
+    let repository = repository("suites:\n  smoke: {secrets: {TOKEN: registry, KEY: cloud}}\n");
+    let server = "[github]\ntoken = 't'\nwebhook_secrets = ['s']\n[secrets.registry]\nvalue = 'hunter2'\n";
+    std::fs::write(repository.path().join("server.toml"), server).unwrap();
+    let ended = portcullis(repository.path(), &["check", "--config", "server.toml", "--gate", "."]);
+    let expected = ".github/portcullis.yaml: suites.smoke.secrets: the server has no secret `cloud`\n";
+    assert_eq!((ended.status, ended.stdout.as_str(), ended.stderr.as_str()), (1, "server.toml: ok\n", expected));
+    assert_eq!(portcullis(repository.path(), &["check"]).status, 0, "which secrets there are is the server's to say");
+}
+
+#[test]
 fn check_of_nothing_is_a_problem() {
     let empty = tempfile::tempdir().unwrap();
     let ended = portcullis(empty.path(), &["check"]);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
@@ -54,11 +55,11 @@ async fn a_suite_finds_the_contract_and_has_no_privileges() {
     assert_eq!(corner.left().len(), 1, "one container, however often it is asked for");
 
     let log = corner.home.path().join("log");
-    docker.follow(execution.attempt, &log, MIB);
-    docker.follow(execution.attempt, &log, MIB);
+    docker.follow(execution.attempt, &log, MIB, &Arc::default());
+    docker.follow(execution.attempt, &log, MIB, &Arc::default());
     assert_eq!(ended(&docker, execution.attempt).await.state, ContainerState::Exited { code: 3, oom_killed: false });
     let into = corner.home.path().join("results");
-    assert!(docker.collect(execution.attempt, &into, MIB).await.unwrap().is_empty());
+    assert!(docker.collect(execution.attempt, &into, MIB, &Arc::default()).await.unwrap().is_empty());
     assert_eq!(fs::read_to_string(into.join("sub/junit.xml")).unwrap(), "<a/>\n");
     let text = fs::read_to_string(&log).unwrap();
     let lines: Vec<&str> = text.lines().map(|line| line.split_once(' ').unwrap().1).collect();
@@ -79,7 +80,7 @@ async fn a_suite_finds_the_contract_and_has_no_privileges() {
     docker.remove(execution.attempt).await.unwrap();
     docker.remove(execution.attempt).await.unwrap();
     assert_eq!(docker.observe(execution.attempt).await.unwrap().state, ContainerState::Lost);
-    let problems = docker.collect(execution.attempt, &into, MIB).await.unwrap();
+    let problems = docker.collect(execution.attempt, &into, MIB, &Arc::default()).await.unwrap();
     assert_eq!(problems, ["the container is gone, and its results with it"]);
     assert!(corner.left().is_empty());
 }
@@ -95,7 +96,7 @@ async fn a_log_is_continued_by_the_next_process() {
     for lines in [5, 40, 80] {
         let docker = corner.docker();
         docker.ensure_started(&execution).await.unwrap();
-        docker.follow(execution.attempt, &log, MIB);
+        docker.follow(execution.attempt, &log, MIB, &Arc::default());
         until("lines are stored", Duration::from_secs(60), async || (stored().lines().count() >= lines).then_some(()))
             .await;
         drop(docker);
@@ -103,9 +104,9 @@ async fn a_log_is_continued_by_the_next_process() {
         fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(b"2026-01-01T00:0").unwrap();
     }
     let docker = corner.docker();
-    docker.follow(execution.attempt, &log, MIB);
+    docker.follow(execution.attempt, &log, MIB, &Arc::default());
     ended(&docker, execution.attempt).await;
-    docker.collect(execution.attempt, &corner.home.path().join("results"), MIB).await.unwrap();
+    docker.collect(execution.attempt, &corner.home.path().join("results"), MIB, &Arc::default()).await.unwrap();
     let text = stored();
     let of = |word: &str| -> Vec<String> {
         let texts = text.lines().filter_map(|line| line.split_once(' ')?.1.strip_prefix(word));
@@ -134,7 +135,7 @@ async fn an_interrupt_reaches_every_process_and_a_kill_needs_no_consent() {
     for execution in [&polite, &stubborn] {
         docker.ensure_started(execution).await.unwrap();
         let log = corner.home.path().join(execution.attempt.to_string());
-        docker.follow(execution.attempt, &log, MIB);
+        docker.follow(execution.attempt, &log, MIB, &Arc::default());
         let ready = async || fs::read_to_string(&log).unwrap_or_default().contains("ready").then_some(());
         until("the script is ready", Duration::from_secs(60), ready).await;
         docker.stop(execution.attempt, Stop::Interrupt).await.unwrap();
@@ -142,7 +143,7 @@ async fn an_interrupt_reaches_every_process_and_a_kill_needs_no_consent() {
     let end = ended(&docker, polite.attempt).await.state;
     assert!(matches!(end, ContainerState::Exited { oom_killed: false, .. }), "{end:?}");
     let into = corner.home.path().join("results");
-    docker.collect(polite.attempt, &into, MIB).await.unwrap();
+    docker.collect(polite.attempt, &into, MIB, &Arc::default()).await.unwrap();
     assert_eq!(fs::read_to_string(into.join("child")).unwrap(), "child\n");
     assert_eq!(docker.observe(stubborn.attempt).await.unwrap().state, ContainerState::Running);
     docker.stop(stubborn.attempt, Stop::Kill).await.unwrap();
@@ -163,11 +164,12 @@ async fn a_gigabyte_of_log_costs_what_is_allowed() {
     let start = Instant::now();
     docker.ensure_started(&execution).await.unwrap();
     let log = corner.home.path().join("log");
-    docker.follow(execution.attempt, &log, MIB);
+    docker.follow(execution.attempt, &log, MIB, &Arc::default());
     let container =
         run("docker", &["ps", "-aq", "--filter", &format!("label=dev.portcullis.attempt={}", execution.attempt)]);
     assert_eq!(ended(&docker, execution.attempt).await.state, ContainerState::Exited { code: 0, oom_killed: false });
-    let problems = docker.collect(execution.attempt, &corner.home.path().join("results"), MIB).await.unwrap();
+    let problems =
+        docker.collect(execution.attempt, &corner.home.path().join("results"), MIB, &Arc::default()).await.unwrap();
     figure(&format!("1 GiB of log took {:.1?}", start.elapsed()));
     assert!(problems.is_empty(), "{problems:?}");
     let stored = fs::read_to_string(&log).unwrap();
@@ -193,7 +195,7 @@ async fn a_gigabyte_of_report_costs_what_is_allowed() {
     docker.ensure_started(&execution).await.unwrap();
     ended(&docker, execution.attempt).await;
     let into = corner.home.path().join("results");
-    let problems = docker.collect(execution.attempt, &into, 300 * MIB).await.unwrap();
+    let problems = docker.collect(execution.attempt, &into, 300 * MIB, &Arc::default()).await.unwrap();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems.iter().any(|text| text.contains("`huge` of 1073741824 bytes left out")), "{problems:?}");
     assert_eq!(fs::read_dir(&into).unwrap().count(), 1);
@@ -206,7 +208,7 @@ async fn a_gigabyte_of_report_costs_what_is_allowed() {
     limited.limits.disk_bytes = 32 * MIB;
     limited.limits.memory_bytes = 64 * MIB;
     docker.ensure_started(&limited).await.unwrap();
-    docker.follow(limited.attempt, &corner.home.path().join("log"), MIB);
+    docker.follow(limited.attempt, &corner.home.path().join("log"), MIB, &Arc::default());
     let written = until("the disk is measured", Duration::from_secs(60), async || {
         docker.observe(limited.attempt).await.unwrap().disk_bytes.filter(|bytes| *bytes > 16 * MIB)
     })
@@ -313,7 +315,7 @@ async fn a_process_that_the_kernel_killed_is_noticed_while_the_rest_hangs() {
     let mut execution = script(BUSYBOX, "echo begin; (tail /dev/zero); echo waiting for it; exec sleep 1000");
     execution.limits.memory_bytes = 32 * MIB;
     docker.ensure_started(&execution).await.unwrap();
-    docker.follow(execution.attempt, &corner.home.path().join("log"), MIB);
+    docker.follow(execution.attempt, &corner.home.path().join("log"), MIB, &Arc::default());
     until("the engine tells of it", Duration::from_secs(60), async || {
         let seen = docker.observe(execution.attempt).await.unwrap();
         assert_eq!(seen.state, ContainerState::Running, "the container itself goes on");
@@ -322,7 +324,7 @@ async fn a_process_that_the_kernel_killed_is_noticed_while_the_rest_hangs() {
     .await;
     let calm = script(BUSYBOX, "echo begin; exec sleep 1000");
     docker.ensure_started(&calm).await.unwrap();
-    docker.follow(calm.attempt, &corner.home.path().join("calm"), MIB);
+    docker.follow(calm.attempt, &corner.home.path().join("calm"), MIB, &Arc::default());
     until("it is measured", Duration::from_secs(60), async || docker.observe(calm.attempt).await.unwrap().disk_bytes)
         .await;
     assert!(!docker.observe(calm.attempt).await.unwrap().oom_killed, "another container's trouble is not its own");
@@ -340,7 +342,7 @@ async fn dots_are_heard_before_their_line_ends() {
     );
     docker.ensure_started(&execution).await.unwrap();
     let log = corner.home.path().join("log");
-    docker.follow(execution.attempt, &log, MIB);
+    docker.follow(execution.attempt, &log, MIB, &Arc::default());
     let heard = until("dots are counted", Duration::from_secs(60), async || {
         let seen = docker.observe(execution.attempt).await.unwrap();
         (seen.progress.completed >= 3).then_some(seen)
@@ -364,7 +366,7 @@ async fn whoever_stops_a_suite_the_reports_are_kept() {
         async move {
             docker.ensure_started(&execution).await.unwrap();
             let log = corner.home.path().join(format!("{}.log", execution.attempt));
-            docker.follow(execution.attempt, &log, MIB);
+            docker.follow(execution.attempt, &log, MIB, &Arc::default());
             let ready = async || fs::read_to_string(&log).unwrap_or_default().contains("ready").then_some(());
             until("the suite is ready", Duration::from_secs(60), ready).await;
             match how {
@@ -378,7 +380,7 @@ async fn whoever_stops_a_suite_the_reports_are_kept() {
             }
             ended(docker, execution.attempt).await;
             let into = corner.home.path().join(execution.attempt.to_string());
-            docker.collect(execution.attempt, &into, MIB).await.unwrap();
+            docker.collect(execution.attempt, &into, MIB, &Arc::default()).await.unwrap();
             into.join("junit.xml").exists()
         }
     };
@@ -398,7 +400,7 @@ async fn a_hang_is_asked_where_it_hangs() {
     );
     docker.ensure_started(&execution).await.unwrap();
     let log = corner.home.path().join("log");
-    docker.follow(execution.attempt, &log, MIB);
+    docker.follow(execution.attempt, &log, MIB, &Arc::default());
     let ready = async || fs::read_to_string(&log).unwrap_or_default().contains("ready").then_some(());
     until("the suite is ready", Duration::from_secs(60), ready).await;
     docker.stop(execution.attempt, Stop::Dump).await.unwrap();

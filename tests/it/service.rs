@@ -15,5 +15,6 @@ mod outage;
 mod policy;
 mod process;
 mod rules;
+mod secrets;
 mod table;
 mod trouble;

@@ -2,12 +2,13 @@
 //! and what is left out is named instead of failing the whole: the report may be the one entry that was fine.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tar::EntryType;
 
 use super::{ArchiveError, Entry, Go, MeteredTar, plain};
+use crate::domain::mask::Masker;
 
 /// What may be taken of a results folder.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +24,24 @@ const NAMED_PROBLEMS: usize = 20;
 /// Bytes that may pass by unkept, as a multiple of those that are kept: sparse files cost a suite nothing and us time.
 const READ_FACTOR: u64 = 4;
 
-/// Unpacks a tar with one top folder into `into`, replacing what was there only once all is written. Returns what was left out and why.
+/// Bytes that are masked at once.
+const PIECE: usize = 64 << 10;
+
+/// Unpacks a tar with one top folder into `into`, masked, replacing what was there only once all is written. Returns what was left out and why.
 ///
 /// # Errors
 /// [`ArchiveError::Io`] when our own disk or the stream fails.
-pub fn extract_results(archive: impl Read, into: &Path, limits: ResultLimits) -> Result<Vec<String>, ArchiveError> {
+pub fn extract_results(
+    archive: impl Read,
+    into: &Path,
+    limits: ResultLimits,
+    mask: &Masker,
+) -> Result<Vec<String>, ArchiveError> {
     let partial = partial_path(into);
     remove_if_there(&partial)?;
     fs::create_dir_all(&partial)?;
     let mut extraction =
-        Extraction { root: &partial, limits, kept: 0, read: 0, entries: 0, problems: Problems::default() };
+        Extraction { root: &partial, limits, mask, kept: 0, read: 0, entries: 0, problems: Problems::default() };
     MeteredTar::new(archive).for_each(|entry| extraction.take(entry))?;
     let problems = extraction.problems.finish();
     remove_if_there(into)?;
@@ -57,6 +66,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 struct Extraction<'a> {
     root: &'a Path,
     limits: ResultLimits,
+    mask: &'a Masker,
     kept: u64,
     read: u64,
     entries: u64,
@@ -75,7 +85,7 @@ impl Extraction<'_> {
             self.problems.note(format!("more than {} bytes of results: the rest was not read", self.read));
             return Ok(Go::Stop);
         }
-        let path = entry.path()?.into_owned();
+        let path = self.masked(entry.path()?.into_owned());
         let Some(path) = plain(&path) else {
             self.problems.note(format!("result `{}` leaves the results folder: left out", path.display()));
             return Ok(Go::On);
@@ -90,6 +100,14 @@ impl Extraction<'_> {
             _ => self.problems.note(format!("result `{}` is a link or a special file: left out", path.display())),
         }
         Ok(Go::On)
+    }
+
+    /// A name may tell a secret just as well.
+    fn masked(&self, path: PathBuf) -> PathBuf {
+        match path.to_str() {
+            Some(text) if !self.mask.is_empty() => self.mask.text(text.to_owned()).into(),
+            Some(_) | None => path,
+        }
     }
 
     fn folder(&mut self, path: &Path) -> Result<(), ArchiveError> {
@@ -110,7 +128,7 @@ impl Extraction<'_> {
         }
         match self.create(path) {
             Ok(mut file) => {
-                self.kept += io::copy(entry, &mut file)?;
+                self.kept += copy(entry, &mut file, self.mask)?;
                 Ok(())
             }
             Err(error) => self.excuse(path, error),
@@ -136,6 +154,26 @@ impl Extraction<'_> {
             }
             _ => Err(error.into()),
         }
+    }
+}
+
+/// Bytes read. Nothing unmasked ever is on the disk.
+fn copy(mut from: impl Read, into: &mut File, mask: &Masker) -> io::Result<u64> {
+    if mask.is_empty() {
+        return io::copy(&mut from, into);
+    }
+    let (mut stream, mut piece, mut masked, mut read) = (mask.stream(), vec![0; PIECE], Vec::new(), 0);
+    loop {
+        let length = from.read(&mut piece)?;
+        if length == 0 {
+            stream.finish(&mut masked);
+            into.write_all(&masked)?;
+            return Ok(read);
+        }
+        read += length as u64;
+        stream.push(&piece[..length], &mut masked);
+        into.write_all(&masked)?;
+        masked.clear();
     }
 }
 
@@ -171,7 +209,8 @@ mod tests {
 
     fn extracted(entries: &[(EntryType, &str, &str, &[u8])]) -> (tempfile::TempDir, Vec<String>) {
         let home = tempfile::tempdir().unwrap();
-        let problems = extract_results(&hostile::tar(entries)[..], &home.path().join("results"), LIMITS).unwrap();
+        let into = home.path().join("results");
+        let problems = extract_results(&hostile::tar(entries)[..], &into, LIMITS, &Masker::default()).unwrap();
         (home, problems)
     }
 
@@ -187,7 +226,7 @@ mod tests {
         assert_eq!(fs::read(into.join("junit_01.xml")).unwrap(), b"<testsuite/>");
         assert_eq!(fs::read(into.join("ns/pod/logs.txt")).unwrap(), b"log");
         let again = hostile::tar(&[(EntryType::Regular, "results/only", "", b"x")]);
-        extract_results(&again[..], &into, LIMITS).unwrap();
+        extract_results(&again[..], &into, LIMITS, &Masker::default()).unwrap();
         assert_eq!(fs::read_dir(&into).unwrap().count(), 1);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "the partial folder is gone");
     }
@@ -209,6 +248,25 @@ mod tests {
         let into = home.path().join("results");
         assert_eq!(fs::read(into.join("file")).unwrap(), b"first");
         assert!(into.join("link").is_dir() && !home.path().join("climb").exists());
+    }
+
+    #[test]
+    fn no_secret_reaches_the_disk() {
+        let home = tempfile::tempdir().unwrap();
+        let into = home.path().join("results");
+        let across = [vec![b'x'; PIECE - 4], b"hunter2-token!".to_vec()].concat();
+        let entries = hostile::tar(&[
+            (EntryType::Regular, "results/junit.xml", "", b"<failure message=\"hunter2-token\"/>"),
+            (EntryType::Regular, "results/hunter2-token/of-hunter2-token.txt", "", b"x"),
+            (EntryType::Regular, "results/across", "", &across),
+            (EntryType::Symlink, "results/link-hunter2-token", "/etc", b""),
+        ]);
+        let limits = ResultLimits { bytes: 1 << 20, entries: 30 };
+        let problems = extract_results(&entries[..], &into, limits, &Masker::of(["hunter2-token"])).unwrap();
+        assert_eq!(problems, ["result `link-***` is a link or a special file: left out"]);
+        assert_eq!(fs::read_to_string(into.join("junit.xml")).unwrap(), "<failure message=\"***\"/>");
+        assert_eq!(fs::read(into.join("***/of-***.txt")).unwrap(), b"x");
+        assert_eq!(fs::read(into.join("across")).unwrap(), [vec![b'x'; PIECE - 4], b"***!".to_vec()].concat());
     }
 
     #[test]

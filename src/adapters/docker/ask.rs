@@ -2,6 +2,7 @@
 //! behind; whoever asks next removes what has expired.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::{
@@ -51,6 +52,7 @@ impl Engine {
             name: "question".parse().expect("a suite name as any"),
             image: question.image.clone(),
             invocation: question.invocation.clone(),
+            secrets: vec![],
             limits: Suite::plain("").limits,
             access: ClusterAccess { kubeconfig: String::new(), network: Some("none".to_owned()) },
             workspace: None,
@@ -78,7 +80,7 @@ impl Engine {
         let inspected = api.inspect_container(id, None::<InspectContainerOptions>);
         let state = bounded("looking at a container", limits::CALL, inspected).await?.state.unwrap_or_default();
         self.printed(id, &into.join("stdout.txt")).await?;
-        self.copy_results(id, &into.join("results"), limits::ANSWER_BYTES).await?;
+        self.copy_results(id, &into.join("results"), limits::ANSWER_BYTES, &Arc::default()).await?;
         Ok(state.exit_code.unwrap_or(-1))
     }
 

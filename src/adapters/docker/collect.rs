@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
 use futures_util::StreamExt;
@@ -11,20 +12,22 @@ use super::error::EngineError;
 use super::limits;
 use crate::adapters::archive::{ArchiveError, byte_reader, extract_results};
 use crate::domain::contract::RESULTS_DIR;
+use crate::domain::mask::Masker;
 
 impl Engine {
-    /// Copies the results folder into `into`. Returns what was left out and why.
+    /// Copies the results folder into `into`, masked. Returns what was left out and why.
     pub(super) async fn copy_results(
         &self,
         container: &str,
         into: &Path,
         max_bytes: u64,
+        mask: &Arc<Masker>,
     ) -> Result<Vec<String>, EngineError> {
         let what = "copying results";
         let (to, reader) = byte_reader();
-        let folder = into.to_owned();
+        let (folder, mask) = (into.to_owned(), Arc::clone(mask));
         let unpacking =
-            tokio::task::spawn_blocking(move || extract_results(reader, &folder, limits::results(max_bytes)));
+            tokio::task::spawn_blocking(move || extract_results(reader, &folder, limits::results(max_bytes), &mask));
         let options = DownloadFromContainerOptionsBuilder::new().path(RESULTS_DIR).build();
         let mut stream = self.api().await?.download_from_container(container, Some(options));
         let pass_on = async {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, HostConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum};
+use secrecy::ExposeSecret;
 
 use super::error::EngineError;
 use super::image::Image;
@@ -32,12 +33,13 @@ pub(super) fn body(
         Some((program, args)) => (Some(vec![program.clone()]), Some(args.to_vec())),
         None => (None, None),
     };
-    let env = execution.invocation.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let env = execution.invocation.env.iter().map(|(name, value)| format!("{name}={value}"));
+    let secrets = execution.secrets.iter().map(|(name, value)| format!("{name}={}", value.expose_secret()));
     Ok(ContainerCreateBody {
         image: Some(execution.image.clone()),
         entrypoint,
         cmd,
-        env: Some(env),
+        env: Some(env.chain(secrets).collect()),
         labels: Some(labels::of_execution(settings, execution)),
         host_config: Some(host_config(execution, image, cpus)?),
         ..ContainerCreateBody::default()
@@ -109,6 +111,7 @@ mod tests {
                 command: command.iter().map(|&word| word.to_owned()).collect(),
                 env: BTreeMap::from([("MODE".to_owned(), "full".to_owned())]),
             },
+            secrets: vec![("TOKEN".to_owned(), "hunter2".into())],
             limits: Limits { memory_bytes: 1 << 30, cpu_millis: 64_000, pids: 99, disk_bytes: 1 << 20, log_bytes: 1 },
             access: ClusterAccess { kubeconfig: "k".into(), network: Some("net".into()) },
             workspace: None,
@@ -143,7 +146,9 @@ mod tests {
         assert_eq!((own.entrypoint, own.cmd), (None, None));
         let command = made(&["/bin/t", "-x"], &[]).unwrap();
         assert_eq!((command.entrypoint, command.cmd), (Some(vec!["/bin/t".to_owned()]), Some(vec!["-x".to_owned()])));
-        assert_eq!(command.env, Some(vec!["MODE=full".to_owned()]));
+        assert_eq!(command.env, Some(vec!["MODE=full".to_owned(), "TOKEN=hunter2".to_owned()]));
+        let labels = format!("{:?} {:?}", command.labels, command.host_config);
+        assert!(!labels.contains("hunter2"), "{labels}");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Suites on Docker: one container per attempt, found by its label and never by memory, so that nothing is started twice.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder};
+
+use secrecy::SecretString;
 
 use super::engine::bounded;
 use super::error::EngineError;
@@ -12,6 +15,7 @@ use super::labels::{ATTEMPT, ROLE, Role};
 use super::objects::{Found, Phase, Vitals, gone};
 use super::{Docker, container, limits};
 use crate::domain::ids::AttemptId;
+use crate::domain::mask::Masker;
 use crate::domain::progress::Progress;
 use crate::ports::{ContainerState, Execution, ExecutorError, Observation, Question, Stop, SuiteExecutor};
 
@@ -31,8 +35,20 @@ impl SuiteExecutor for Docker {
         Ok(self.engine.start(&id).await?)
     }
 
-    fn follow(&self, attempt: AttemptId, log: &Path, max_bytes: u64) {
-        self.followers.start(attempt, &self.engine, log, max_bytes);
+    async fn held(&self, attempt: AttemptId, variables: &[&str]) -> Result<Vec<SecretString>, ExecutorError> {
+        let Some(found) = self.engine.attempt(attempt).await? else { return Ok(vec![]) };
+        let call = self.engine.api().await?.inspect_container(&found.id, None::<InspectContainerOptions>);
+        let config = match bounded("looking at a container", limits::CALL, call).await {
+            Err(error) if error.is_missing() => None,
+            other => other?.config,
+        };
+        let env = config.and_then(|config| config.env).unwrap_or_default();
+        let named = env.iter().filter_map(|one| one.split_once('=')).filter(|(name, _)| variables.contains(name));
+        Ok(named.map(|(_, value)| value.into()).collect())
+    }
+
+    fn follow(&self, attempt: AttemptId, log: &Path, max_bytes: u64, mask: &Arc<Masker>) {
+        self.followers.start(attempt, &self.engine, log, max_bytes, mask);
     }
 
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
@@ -45,7 +61,13 @@ impl SuiteExecutor for Docker {
         Ok(Observation { state: self.state(attempt).await?, progress, silent_for, disk_bytes, oom_killed })
     }
 
-    async fn collect(&self, attempt: AttemptId, into: &Path, max_bytes: u64) -> Result<Vec<String>, ExecutorError> {
+    async fn collect(
+        &self,
+        attempt: AttemptId,
+        into: &Path,
+        max_bytes: u64,
+        mask: &Arc<Masker>,
+    ) -> Result<Vec<String>, ExecutorError> {
         let mut problems = Vec::new();
         if let Some(watched) = self.followers.get(attempt)
             && !watched.wait(limits::LOG_END).await
@@ -53,7 +75,7 @@ impl SuiteExecutor for Docker {
             problems.push("the log could not be read to its end".to_owned());
         }
         match self.engine.attempt(attempt).await? {
-            Some(found) => problems.extend(self.engine.copy_results(&found.id, into, max_bytes).await?),
+            Some(found) => problems.extend(self.engine.copy_results(&found.id, into, max_bytes, mask).await?),
             None => problems.push("the container is gone, and its results with it".to_owned()),
         }
         Ok(problems)

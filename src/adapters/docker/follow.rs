@@ -20,6 +20,7 @@ use super::lines::{Line, Lines, Output};
 use super::logfile::LogFile;
 use super::objects::{Measured, Phase, Vitals};
 use crate::domain::ids::AttemptId;
+use crate::domain::mask::Masker;
 use crate::domain::progress::Progress;
 
 /// Pieces that are taken at once when many wait: enough to write in large blocks, few enough to hold for fifty suites.
@@ -62,7 +63,14 @@ impl Followers {
     }
 
     /// Starts a follower unless one runs or has come to the log's end.
-    pub(super) fn start(&self, attempt: AttemptId, engine: &Arc<Engine>, log: &Path, max_bytes: u64) {
+    pub(super) fn start(
+        &self,
+        attempt: AttemptId,
+        engine: &Arc<Engine>,
+        log: &Path,
+        max_bytes: u64,
+        mask: &Arc<Masker>,
+    ) {
         let mut all = self.locked();
         if all.get(&attempt).is_some_and(|watched| watched.is_complete() || !watched.over.is_cancelled())
             || self.stop.is_cancelled()
@@ -75,10 +83,10 @@ impl Followers {
         self.tasks.spawn(async move { measured.measure(attempt, &measuring).await });
         let (listened, listening) = (Arc::clone(&watched), Arc::clone(engine));
         self.tasks.spawn(async move { listened.listen(attempt, &listening).await });
-        let (log, engine) = (log.to_owned(), Arc::clone(engine));
+        let (log, engine, mask) = (log.to_owned(), Arc::clone(engine), Arc::clone(mask));
         self.tasks.spawn(async move {
             let over = watched.over.clone().drop_guard();
-            if let Err(error) = watched.follow(attempt, &engine, log, max_bytes).await {
+            if let Err(error) = watched.follow(attempt, &engine, (log, max_bytes), mask).await {
                 tracing::warn!(attempt.id = %attempt, error = format!("{error:#}"), "a suite's log could not be followed");
             }
             drop(over);
@@ -198,7 +206,13 @@ impl Watched {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn follow(&self, attempt: AttemptId, engine: &Engine, path: PathBuf, max_bytes: u64) -> anyhow::Result<()> {
+    async fn follow(
+        &self,
+        attempt: AttemptId,
+        engine: &Engine,
+        (path, max_bytes): (PathBuf, u64),
+        mask: Arc<Masker>,
+    ) -> anyhow::Result<()> {
         let (mut log, progress) = tokio::task::spawn_blocking(move || LogFile::open(&path, max_bytes)).await??;
         self.locked().progress = progress;
         self.loaded.cancel();
@@ -222,7 +236,7 @@ impl Watched {
                 Phase::Running => false,
                 Phase::Ended | Phase::Removing => true,
             };
-            if self.read(engine, &container.id, &mut log, is_last).await? == Read::ToTheEnd && is_last {
+            if self.read(engine, &container.id, &mut log, (is_last, &mask)).await? == Read::ToTheEnd && is_last {
                 break;
             }
         }
@@ -231,13 +245,19 @@ impl Watched {
     }
 
     /// Reads the stream until it ends or breaks. Only our disk is an error; whatever the engine does is taken up again.
-    async fn read(&self, engine: &Engine, container: &str, log: &mut LogFile, is_last: bool) -> anyhow::Result<Read> {
+    async fn read(
+        &self,
+        engine: &Engine,
+        container: &str,
+        log: &mut LogFile,
+        (is_last, mask): (bool, &Arc<Masker>),
+    ) -> anyhow::Result<Read> {
         let Ok(api) = engine.api().await else { return Ok(Read::Broken) };
         let since = i32::try_from(log.rewind()).unwrap_or(0);
         let options =
             LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).since(since).build();
         let mut stream = api.logs(container, Some(options)).ready_chunks(BATCH);
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(Arc::clone(mask));
         loop {
             let batch = tokio::select! {
                 () = self.stop.cancelled() => return Ok(Read::Broken),

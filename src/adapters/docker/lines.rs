@@ -1,7 +1,10 @@
 //! From Docker's pieces of output to lines of plain text. The engine splits long lines into pieces and puts a time before each;
 //! a suite prints colours, progress bars and rubbish. Nothing here reads or writes.
 
+use std::sync::Arc;
+
 use super::limits::LINE_BYTES;
+use crate::domain::mask::Masker;
 
 /// A whole line with the time of its first piece, as the engine wrote it: RFC 3339 with nine digits, so that text order is time order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +20,10 @@ pub(super) enum Output {
     Stderr,
 }
 
-/// Joins pieces to lines.
+/// Joins pieces to lines, and masks them: a secret may come in two pieces, or with colours in it.
 #[derive(Default)]
 pub(super) struct Lines {
+    mask: Arc<Masker>,
     stdout: Option<Begun>,
     stderr: Option<Begun>,
 }
@@ -31,6 +35,10 @@ struct Begun {
 }
 
 impl Lines {
+    pub(super) fn new(mask: Arc<Masker>) -> Self {
+        Self { mask, ..Self::default() }
+    }
+
     /// Takes one piece, `time text[newline]`; gives the line when the piece ends it.
     pub(super) fn push(&mut self, output: Output, piece: &[u8]) -> Option<Line> {
         let (time, rest) = split_time(piece);
@@ -43,12 +51,13 @@ impl Lines {
         let room = LINE_BYTES - begun.bytes.len();
         begun.is_cut |= text.len() > room;
         begun.bytes.extend_from_slice(&text[..text.len().min(room)]);
-        if ends { self.of(output).take().map(Begun::finish) } else { None }
+        if ends { self.of(output).take().map(|begun| begun.finish(&self.mask)) } else { None }
     }
 
     /// What was printed without a newline at the very end.
     pub(super) fn finish(&mut self) -> impl Iterator<Item = Line> + use<> {
-        [self.stdout.take(), self.stderr.take()].into_iter().flatten().map(Begun::finish)
+        let mask = Arc::clone(&self.mask);
+        [self.stdout.take(), self.stderr.take()].into_iter().flatten().map(move |begun| begun.finish(&mask))
     }
 
     fn of(&mut self, output: Output) -> &mut Option<Begun> {
@@ -60,11 +69,13 @@ impl Lines {
 }
 
 impl Begun {
-    fn finish(self) -> Line {
-        let mut text = clean(&self.bytes);
-        if self.is_cut {
-            text.push_str(" … (line cut)");
-        }
+    fn finish(self, mask: &Masker) -> Line {
+        let text = clean(&self.bytes);
+        let text = match self.is_cut {
+            // A character that the cut went through is none.
+            true => mask.cut_text(text.trim_end_matches('\u{fffd}').to_owned()) + " … (line cut)",
+            false => mask.text(text),
+        };
         Line { time: self.time, text }
     }
 }
@@ -149,6 +160,23 @@ mod tests {
         }
         let line = lines.push(Output::Stdout, &piece(T1, "end\n")).unwrap();
         assert_eq!(line.text.len(), LINE_BYTES + " … (line cut)".len());
+    }
+
+    #[test]
+    fn a_secret_is_masked_across_pieces_and_colours_and_where_a_line_is_cut() {
+        let masked = || Lines::new(Arc::new(Masker::of(["hunter2-token"])));
+        let mut lines = masked();
+        assert_eq!(lines.push(Output::Stdout, &piece(T1, "token: hunter")), None);
+        assert_eq!(lines.push(Output::Stdout, &piece(T2, "2-token.\n")).unwrap().text, "token: ***.");
+        assert_eq!(lines.push(Output::Stdout, &piece(T1, "\x1b[1mhun\x1b[0mter2\r-token\n")).unwrap().text, "***");
+        assert_eq!(lines.push(Output::Stderr, &piece(T1, "hunter2-token")), None);
+        assert_eq!(lines.finish().next().unwrap().text, "***");
+        for shown in 1..13 {
+            let mut lines = masked();
+            let filler = "x".repeat(LINE_BYTES - shown);
+            let line = lines.push(Output::Stdout, &piece(T1, &format!("{filler}hunter2-token\n"))).unwrap();
+            assert_eq!(line.text, format!("{filler}*** … (line cut)"));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::domain::gate::Checkout;
 use crate::domain::rules::{Commenters, OnBaseMove};
 use crate::domain::skip::Action;
 use crate::domain::status::Report;
-use crate::domain::suite::{ClusterUse, FlakyPolicy};
+use crate::domain::suite::{ClusterUse, FlakyPolicy, SecretsFor};
 
 /// `.github/portcullis.yaml`: which suites a pull request must pass, and on what kind of cluster.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -151,6 +151,10 @@ pub(crate) struct SuiteFile {
     pub(super) phases: Option<At<Vec<PhaseFile>>>,
     /// Variables for the suite's container.
     pub(super) env: Option<IndexMap<At<String>, At<String>>>,
+    /// Variables that hold secrets of the server, by the name of each, such as `REGISTRY_TOKEN: registry`.
+    pub(super) secrets: Option<At<IndexMap<At<String>, At<String>>>>,
+    /// Whose changes the suite is run for when it has secrets: those of people who may start runs (`trusted`, default), or `anyone`'s that is let in.
+    pub(super) secrets_for: Option<SecretsFor>,
     /// A command in the suite's image that prints the names of its specs, one a line: the skip list is compared with them. Ginkgo
     /// suites need none.
     pub(super) list: Option<At<Vec<String>>>,

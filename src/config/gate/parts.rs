@@ -1,13 +1,15 @@
 //! The parts of a suite that have rules of their own: phases, what is run again, and what certification asks for.
 
 use super::file::{PhaseFile, RerunFile, RunnerFile, SuiteFile};
-use super::suite::{WholeKeys, patterns, set};
+use super::suite::{WholeKeys, patterns, set, variable};
 use crate::config::position::At;
 use crate::config::problem::{Problems, quoted};
 use crate::config::values;
 use crate::domain::suite::{Entry, Phase, Rerun, RerunWith, Suite};
 
 const MOST_PHASES: usize = 10;
+/// All of a suite's variables must fit into what the kernel gives a program.
+const MOST_SECRETS: usize = 16;
 
 /// Written phases take the place of the built-in ones. A gate that changes what a phased suite is about leaves its phases, but no
 /// longer knows how many specs each of them has, nor what they need.
@@ -47,6 +49,25 @@ fn phase(file: &PhaseFile, problems: &mut Problems<'_>) -> Option<Phase> {
         min_specs: min_specs.unwrap_or(1),
         name: problems.parse(&file.name, values::line)?,
     })
+}
+
+/// Whether the server has them for this repository is not known here.
+pub(super) fn secrets(suite: &mut Suite, file: &SuiteFile, problems: &mut Problems<'_>) {
+    set(&mut suite.secrets_for, file.secrets_for);
+    let Some(written) = &file.secrets else { return };
+    if written.len() > MOST_SECRETS {
+        problems.add(written.position, format!("{} secrets; a suite has at most {MOST_SECRETS}", written.len()));
+        return;
+    }
+    for (key, name) in written.iter() {
+        let named =
+            problems.parse(name, |text| text.parse().map_err(|bad: crate::domain::names::BadName| bad.to_string()));
+        let (Some(key_name), Some(named)) = (problems.parse(key, variable), named) else { continue };
+        if suite.env.contains_key(&key_name) {
+            problems.add(key.position, format!("{} is in `env` as well", quoted(&key_name)));
+        }
+        suite.secrets.insert(key_name, named);
+    }
 }
 
 /// Ginkgo can always be told which specs to run; anything else needs a template, or is run as a whole.

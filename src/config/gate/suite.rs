@@ -77,6 +77,7 @@ fn change(mut suite: Suite, file: SuiteFile, problems: &mut Problems<'_>) -> Sui
             suite.env.insert(name, value.to_string());
         }
     }
+    parts::secrets(&mut suite, &file, problems);
     parts::rerun(&mut suite, &file, problems);
     set(&mut suite.list, file.list.map(At::into_inner));
     set(&mut suite.cluster, file.cluster);
@@ -214,7 +215,7 @@ fn refuse_ginkgo(file: &SuiteFile, problems: &mut Problems<'_>) {
     }
 }
 
-fn variable(name: &str) -> Result<String, String> {
+pub(super) fn variable(name: &str) -> Result<String, String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.len() <= 200;
     if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return Err(format!("{} is not the name of a variable", quoted(name)));

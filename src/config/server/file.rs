@@ -2,6 +2,7 @@
 //! origin; the JSON Schema and the list of known keys are made from these types.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -19,6 +20,8 @@ pub(super) struct ServerFile {
     pub(super) repositories: RepositoriesSection,
     pub(super) limits: LimitsSection,
     pub(super) artifacts: ArtifactsSection,
+    /// Secrets for suites, by name: `[secrets.NAME]`.
+    pub(super) secrets: BTreeMap<String, SecretSection>,
     pub(super) log: LogSection,
 }
 
@@ -159,6 +162,19 @@ pub(super) struct ArtifactsSection {
     pub(super) secret_key_file: Option<Set<String>>,
     /// How long files of runs are kept. Default `90d`.
     pub(super) keep_files: Option<Set<String>>,
+}
+
+/// A secret that gates may ask for by its name: lower-case letters, digits and `_`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(inline)]
+pub(super) struct SecretSection {
+    /// The secret itself.
+    pub(super) value: Option<Set<String>>,
+    /// File that holds it, in place of `value`.
+    pub(super) value_file: Option<Set<String>>,
+    /// Repositories whose gates may ask for it, as `owner/name` or by a glob such as `acme/*`. Default: none.
+    pub(super) repositories: Option<Set<Vec<String>>>,
 }
 
 /// The service's own log.

@@ -147,7 +147,7 @@ pub(super) enum Secret {
     Read(SecretString, usize),
 }
 
-fn read_secret_file(path: &str) -> Result<String, String> {
+pub(super) fn read_secret_file(path: &str) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", quoted(path));
     let length = std::fs::metadata(path).map_err(cannot)?.len();
     match length > MAX_SECRET_BYTES {

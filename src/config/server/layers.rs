@@ -9,7 +9,7 @@ use super::file::ServerFile;
 use crate::config::position::Position;
 use crate::config::problem::{ConfigError, did_you_mean, quoted};
 
-/// `PORTCULLIS_<SECTION>__<KEY>`. Variables without the double underscore belong to others.
+/// `PORTCULLIS_<SECTION>__<KEY>`, `PORTCULLIS_SECRETS__<NAME>__<KEY>`. Variables without the double underscore belong to others.
 const PREFIX: &str = "PORTCULLIS_";
 
 /// Where a value was written.
@@ -110,7 +110,8 @@ impl Layers {
             let origin = places.of(section);
             let name = section.get_ref();
             match (self.known.contains_key(name.as_ref()), value.get_ref()) {
-                (true, DeValue::Table(keys)) => self.add_section(name, keys, &places),
+                (true, DeValue::Table(keys)) if self.is_named(name) => self.add_named(name, keys, &places),
+                (true, DeValue::Table(keys)) => self.add_section(&[name], keys, &places),
                 (true, _) => self.problems.push(origin.problem(format!("{} is a section: `[{name}]`", quoted(name)))),
                 (false, _) => {
                     let hint = did_you_mean(name, self.known.keys().map(String::as_str));
@@ -120,7 +121,21 @@ impl Layers {
         }
     }
 
-    fn add_section(&mut self, section: &str, keys: &DeTable<'_>, places: &Places<'_>) {
+    /// Sections within a section, by names that people choose.
+    fn add_named(&mut self, section: &str, tables: &DeTable<'_>, places: &Places<'_>) {
+        for (name, value) in tables {
+            match value.get_ref() {
+                DeValue::Table(keys) if keys.is_empty() => {
+                    self.problems.push(places.of(name).problem(format!("`[{section}.{}]` is empty", name.get_ref())));
+                }
+                DeValue::Table(keys) => self.add_section(&[section, name.get_ref()], keys, places),
+                // The value is not quoted: it may be a secret.
+                _ => self.problems.push(places.of(name).problem(format!("this is a section: `[{section}.NAME]`"))),
+            }
+        }
+    }
+
+    fn add_section(&mut self, section: &[&str], keys: &DeTable<'_>, places: &Places<'_>) {
         for (key, value) in keys {
             let Some(kind) = self.kind(section, key.get_ref(), &places.of(key)) else { continue };
             let origin = places.at(value.span().start);
@@ -137,30 +152,49 @@ impl Layers {
             let hint = did_you_mean(&section, self.known.keys().map(String::as_str));
             return self.problems.push(origin.problem(format!("there is no section {}{hint}", quoted(&section))));
         }
-        let Some(kind) = self.kind(&section, &key, &origin) else { return };
+        let (path, key) = match key.split_once("__").filter(|_| self.is_named(&section)) {
+            Some((name, key)) => (vec![section.as_str(), name], key),
+            None if self.is_named(&section) => {
+                let shown = section.to_ascii_uppercase();
+                return self.problems.push(origin.problem(format!("must be `{PREFIX}{shown}__<NAME>__<KEY>`")));
+            }
+            None => (vec![section.as_str()], key.as_str()),
+        };
+        let Some(kind) = self.kind(&path, key, &origin) else { return };
         if !text.is_empty() {
-            self.set(&section, &key, kind, kind.of_variable(text), origin);
+            self.set(&path, key, kind, kind.of_variable(text), origin);
         }
     }
 
+    /// Whether a section holds others by name, and no keys.
+    fn is_named(&self, section: &str) -> bool {
+        self.known.get(section).is_some_and(|section| section["additionalProperties"].is_object())
+    }
+
     /// The kind of a known key; a problem for an unknown one.
-    fn kind(&mut self, section: &str, key: &str, origin: &Origin) -> Option<Kind> {
-        let keys = self.known.get(section)?.get("properties")?.as_object()?;
+    fn kind(&mut self, section: &[&str], key: &str, origin: &Origin) -> Option<Kind> {
+        let schema = self.known.get(*section.first()?)?;
+        let schema = if section.len() > 1 { schema.get("additionalProperties")? } else { schema };
+        let keys = schema.get("properties")?.as_object()?;
         if let Some(schema) = keys.get(key) {
             return Some(Kind::of(schema));
         }
         let hint = did_you_mean(key, keys.keys().map(String::as_str));
-        self.problems.push(origin.problem(format!("`[{section}]` has no key {}{hint}", quoted(key))));
+        self.problems.push(origin.problem(format!("`[{}]` has no key {}{hint}", section.join("."), quoted(key))));
         None
     }
 
-    fn set(&mut self, section: &str, key: &str, kind: Kind, value: Option<Value>, origin: Origin) {
+    fn set(&mut self, section: &[&str], key: &str, kind: Kind, value: Option<Value>, origin: Origin) {
         // The value is not quoted: it may be a secret.
         let Some(value) = value else {
+            let section = section.join(".");
             return self.problems.push(origin.problem(format!("`{section}.{key}` must be {}", kind.wanted())));
         };
         self.origins.push(origin);
-        let values = self.values.entry(section).or_insert_with(|| json!({}));
+        let mut values = self.values.entry(section[0]).or_insert_with(|| json!({}));
+        for name in &section[1..] {
+            values = values.as_object_mut().expect("a section").entry(*name).or_insert_with(|| json!({}));
+        }
         values[key] = json!({ "value": value, "origin": self.origins.len() - 1 });
     }
 

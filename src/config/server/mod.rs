@@ -6,6 +6,7 @@ mod file;
 mod github;
 mod layers;
 mod resolve;
+mod secrets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::domain::names::RepoName;
 
 use super::problem::ConfigError;
 use crate::domain::overrides::Overrides;
+use crate::domain::secret::Secrets;
 use file::ServerFile;
 use layers::Layers;
 
@@ -38,6 +40,8 @@ pub struct ServerConfig {
     pub repositories: Overrides,
     pub limits: Limits,
     pub artifacts: Artifacts,
+    /// What gates may ask for by name.
+    pub secrets: Secrets,
     pub log: Log,
 }
 

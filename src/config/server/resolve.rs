@@ -34,6 +34,7 @@ pub(super) fn resolve(name: &str, layers: Layers, mut ambient: Ambient) -> Resul
         repositories: resolver.repositories(file.repositories),
         limits: resolver.limits(file.limits),
         artifacts: resolver.artifacts(file.artifacts),
+        secrets: resolver.secrets(file.secrets),
         log: resolver.log(file.log),
         listen,
         public_url,

@@ -25,7 +25,8 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let suite = suite_of(view, attempt)?;
     let executor = &context.ports.executor;
     let log = context.artifacts.log(attempt.run, attempt.id);
-    executor.follow(attempt.id, &log, suite.limits.log_bytes);
+    let mask = context.vault.of_attempt(&**executor, view, attempt).await?;
+    executor.follow(attempt.id, &log, suite.limits.log_bytes, &mask);
     let seen = executor.observe(attempt.id).await?;
     let exit = match (attempt.stop, seen.state) {
         (Some(reason), _) => Exit::Stopped(reason),
@@ -36,7 +37,7 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     };
     let results = context.artifacts.results(attempt.run, attempt.id);
     let limit = suite.limits.disk_bytes.min(context.settings.max_results_bytes);
-    let cut = executor.collect(attempt.id, &results, limit).await?;
+    let cut = executor.collect(attempt.id, &results, limit, &mask).await?;
     let progress = executor.observe(attempt.id).await?.progress;
     context.store.note_progress(attempt.id, &progress).await?;
     let reading = Reading {
@@ -51,6 +52,7 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
         before: before(context, view, attempt, suite),
         merged: context.artifacts.suite_junit(attempt.run, &attempt.suite),
         cut,
+        mask,
     };
     let Read { report, digest, hits } = tokio::task::spawn_blocking(move || reading.read()).await??;
     let took = attempt.started_at.map(|start| context.now().duration_since(start).unsigned_abs());
@@ -74,6 +76,7 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let moved = context.store.finish_attempt(attempt, &evidence, shown, context.now()).await?;
     if moved {
         executor.remove(attempt.id).await?;
+        context.vault.forget(attempt.id);
     }
     Ok(Activity::changed(usize::from(moved)))
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::submission;
 use crate::domain::attempt::{Part, Spec};
 use crate::domain::case::{Case, CaseOutcome};
+use crate::domain::mask::Masker;
 use crate::domain::names::SuiteName;
 use crate::domain::report::{Digest, Report, Weight};
 use crate::domain::skip::{Action, Hit, HitOutcome, Matcher};
@@ -38,6 +40,8 @@ pub(super) struct Reading {
     pub(super) merged: PathBuf,
     /// What did not fit.
     pub(super) cut: Vec<String>,
+    /// What hides secrets.
+    pub(super) mask: Arc<Masker>,
 }
 
 /// What was read.
@@ -52,6 +56,8 @@ impl Reading {
     pub(super) fn read(self) -> io::Result<Read> {
         let mut report = reports::read_paths(std::slice::from_ref(&self.results), &Limits::default());
         self.cut.iter().for_each(|what| report.doubt(Weight::Doubt, what));
+        // The files were masked byte by byte; what was escaped in them is plain only now.
+        report.mask(&self.mask);
         write(&report, &self.name, &self.junit)?;
         self.merge(&report)?;
         if let Part::Specs(asked) = &self.part {

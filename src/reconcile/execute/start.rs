@@ -51,6 +51,11 @@ async fn execution(
         Ok(invocation) => invocation,
         Err(why) => return Ok(Err(why)),
     };
+    // Checked when the run was made; the operator may have changed it since.
+    let secrets = match context.vault.of_suite(&view.run.repo, suite) {
+        Ok(secrets) => secrets,
+        Err(why) => return Ok(Err(why)),
+    };
     let access = context.ports.provider.access(attempt.cluster, Audience::Suite).await?;
     Ok(Ok(Execution {
         attempt: attempt.id,
@@ -59,6 +64,7 @@ async fn execution(
         name: attempt.suite.clone(),
         image: suite.image.replace("{version}", version),
         invocation,
+        secrets,
         limits: suite.limits.clone(),
         access: access.context("the cluster is ready and has no credentials")?,
         workspace: Some(fetch(context, &view.run, &view.run.tested).await?),

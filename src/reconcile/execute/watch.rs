@@ -34,7 +34,9 @@ pub(super) async fn watch(
 ) -> anyhow::Result<Outcome> {
     let suite = suite_of(view, attempt)?;
     let log = context.artifacts.log(attempt.run, attempt.id);
-    context.ports.executor.follow(attempt.id, &log, suite.limits.log_bytes);
+    let executor = &*context.ports.executor;
+    let mask = context.vault.of_attempt(executor, view, attempt).await?;
+    executor.follow(attempt.id, &log, suite.limits.log_bytes, &mask);
     let seen = context.ports.executor.observe(attempt.id).await?;
     if seen.progress != attempt.progress {
         context.store.note_progress(attempt.id, &seen.progress).await?;

@@ -41,7 +41,10 @@ impl Desk {
         let today = self.context.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         Ok(match parse_gate(files, &self.builtins, today) {
             Ok(gate) => match self.context.settings.overrides.apply(repo, gate) {
-                Ok(gate) => Policy::Gate(Box::new(gate)),
+                Ok(gate) => match self.context.vault.check(repo, &gate) {
+                    Ok(()) => Policy::Gate(Box::new(gate)),
+                    Err(why) => Policy::Broken(format!("{GATE_PATH}: {why}")),
+                },
                 Err(why) => Policy::Broken(why),
             },
             Err(errors) => Policy::Broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),

@@ -9,6 +9,7 @@ use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
 use crate::domain::run::{Conclusion, Coverage, Run, RunState, Trigger};
+use crate::domain::secret;
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
 use crate::ports::{Mergeability, PullRequest};
@@ -70,7 +71,7 @@ impl Desk {
             }
         };
         let mut effects = vec![];
-        let concluded = match start.suites {
+        let mut concluded = match start.suites {
             Suites::Exactly(named) => {
                 let (repo, sha) = (subject.repo, &pr.head);
                 let unwaive =
@@ -80,6 +81,11 @@ impl Desk {
             }
             Suites::Needed | Suites::NeededOf(_) => self.known(subject, &gate).await?,
         };
+        for (suite, conclusion) in self.withheld(subject, &gate, start.actor).await? {
+            if !concluded.iter().any(|(known, _)| *known == suite) {
+                concluded.push((suite, conclusion));
+            }
+        }
         let run = Run {
             coverage,
             retry_of: start.retry_of,
@@ -117,6 +123,27 @@ impl Desk {
             None => unneeded.contains(name).then(|| success(wording::NOT_NEEDED.to_owned())),
         };
         Ok(gate.suites.keys().filter_map(|name| Some((name.clone(), known(name)?))).collect())
+    }
+
+    /// Suites with secrets are for changes that somebody who may start runs has written and asked for.
+    async fn withheld(
+        &self,
+        subject: &Subject<'_>,
+        gate: &Gate,
+        actor: &str,
+    ) -> Result<Vec<(SuiteName, Conclusion)>, Trouble> {
+        let mut suites = secret::withheld(&gate.suites).peekable();
+        if suites.peek().is_none() {
+            return Ok(vec![]);
+        }
+        for (login, did) in [(subject.pr.author.as_str(), "wrote the change"), (actor, "asked for it")] {
+            if !self.people.may_run(subject.repo, &gate.rules, login).await? {
+                let description = wording::secrets_withheld(login, did);
+                let conclusion = Conclusion { verdict: Verdict::Error, description };
+                return Ok(suites.map(|suite| (suite.clone(), conclusion.clone())).collect());
+            }
+        }
+        Ok(vec![])
     }
 
     /// Suites that no changed file needs. Too many files need them all.

@@ -93,16 +93,47 @@ fn secrets_come_from_files_and_several_at_once() {
 }
 
 #[test]
+fn secrets_for_suites_come_from_the_file_files_and_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "  line one\nline two  \n\n").unwrap();
+    let file = format!(
+        "{MINIMAL}[secrets.plain]\nvalue = 'hunter2'\nrepositories = ['acme/a']\n\n[secrets.key]\nvalue_file = '{}'\n",
+        key.display()
+    );
+    let environment = [
+        ("PORTCULLIS_SECRETS__PLAIN__VALUE", "hunter3"),
+        ("PORTCULLIS_SECRETS__OF_THE_CLOUD__VALUE", "hunter4"),
+        ("PORTCULLIS_SECRETS__OF_THE_CLOUD__REPOSITORIES", "acme/a, acme/b"),
+    ];
+    let secrets = load(&file, &environment).unwrap().secrets.0;
+    let shown: Vec<_> = secrets
+        .iter()
+        .map(|(name, secret)| (name.as_str(), secret.value.expose_secret(), secret.repositories.len()))
+        .collect();
+    let expected = [("key", "  line one\nline two  ", 0), ("of_the_cloud", "hunter4", 2), ("plain", "hunter3", 1)];
+    assert_eq!(shown, expected);
+    let shown = load(MINIMAL, &[("PORTCULLIS_SECRETS__PLAIN", "hunter2")]).unwrap_err();
+    assert_eq!(shown, "PORTCULLIS_SECRETS__PLAIN: must be `PORTCULLIS_SECRETS__<NAME>__<KEY>`");
+}
+
+#[test]
 fn no_secret_is_ever_shown() {
     let environment = [("PORTCULLIS_STORE__URL", "postgres://u:hunter2@localhost/db")];
-    let shown = format!("{:?}", load(MINIMAL, &environment).unwrap());
+    let file = format!("{MINIMAL}[secrets.x]\nvalue = 'hunter2'\nrepositories = ['acme/*']\n");
+    let shown = format!("{:?}", load(&file, &environment).unwrap());
     for secret in ["ghp_secret", "hook-secret", "hunter2"] {
         assert!(!shown.contains(secret), "{shown}");
     }
     let wrong = "[github]\ntoken = ['hunter2']\nwebhook_secrets = 'hunter2'\nprivate_key = 'hunter2'\napp_id = 1\n[store]\nurl = 'mysql://u:hunter2@h'\n";
-    for text in
-        [wrong, "[github]\ntoken = hunter2\n", "[github]\ntoken = 'hunter2\n", "[github]\ntoken = \"\\hunter2\"\n"]
-    {
+    for text in [
+        wrong,
+        "[secrets]\nx = 'hunter2'\n",
+        "[secrets.x]\nvalue = ['hunter2']\n",
+        "[github]\ntoken = hunter2\n",
+        "[github]\ntoken = 'hunter2\n",
+        "[github]\ntoken = \"\\hunter2\"\n",
+    ] {
         let shown = load(text, &[]).unwrap_err();
         assert!(!shown.contains("hunter2"), "{shown}");
     }
@@ -141,6 +172,27 @@ const WRONG: &[(&str, &str)] = &[
     ("[capacity]\nclusters = -1\n", "server.toml:2:12: `capacity.clusters` must be a whole number"),
     ("[limits]\nlease = '8d'\n", "server.toml:2:9: `8d` is too long; at most 168 hours"),
     ("[limits]\narchive = 'big'\n", "server.toml:2:11: `big` is not a size such as `512Mi` or `2Gi`"),
+    ("[secrets]\nx = 'hunter2'\n", "server.toml:2:1: this is a section: `[secrets.NAME]`"),
+    ("[secrets.x]\nvalue = 'abc'\n", "server.toml:2:9: the secret `x` is shorter than 4 characters on every line"),
+    (
+        "[secrets.x]\nvalue_file = '/nowhere/at/all'\n",
+        "server.toml:2:14: `/nowhere/at/all` cannot be read: No such file",
+    ),
+    (
+        "[secrets.x]\nvalue = 'a'\nvalue_file = 'b'\n",
+        "server.toml:2:9: either `secrets.x.value` or `value_file`, not both",
+    ),
+    (
+        "[secrets.x]\nrepositories = ['acme/*']\n",
+        "server.toml:2:16: the secret `x` has neither `value` nor `value_file`",
+    ),
+    ("[secrets.x]\n", "server.toml:1:10: `[secrets.x]` is empty"),
+    ("[secrets.Up]\nvalue = 'hunter2'\n", "server.toml:2:9: `Up` is not a secret's name (a-z, 0-9 and single '_'"),
+    (
+        "[secrets.x]\nvalue = 'hunter2'\nrepositories = ['acme']\n",
+        "server.toml:3:16: `acme` is not `owner/name` or a glob",
+    ),
+    ("[secrets.x]\nvlue = 'hunter2'\n", "server.toml:2:1: `[secrets.x]` has no key `vlue`; did you mean `value`?"),
     ("[log]\nfilter = 'a=b=c'\n", "server.toml:2:10: `a=b=c` is not a log filter"),
 ];
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,8 +12,11 @@ use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
 use portcullis::domain::contract;
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::invocation::Invocation;
+use portcullis::domain::mask::Masker;
 use portcullis::domain::progress::Progress;
 use portcullis::ports::{ClusterAccess, ContainerState, Execution, Observation, SuiteExecutor};
+
+use secrecy::ExposeSecret;
 
 use super::values;
 
@@ -107,10 +110,15 @@ pub fn script(image: &str, text: &str) -> Execution {
             command: ["/bin/sh", "-c", text].map(str::to_owned).into(),
             env: contract::variables(env),
         },
+        secrets: vec![],
         limits: values::suite().limits,
         access: ClusterAccess { kubeconfig: "the kubeconfig\n".to_owned(), network: None },
         workspace: None,
     }
+}
+
+fn masker(execution: &Execution) -> Arc<Masker> {
+    Arc::new(Masker::of(execution.secrets.iter().map(|(_, value)| value.expose_secret())))
 }
 
 pub async fn start(docker: &Docker, execution: &Execution) {
@@ -118,11 +126,11 @@ pub async fn start(docker: &Docker, execution: &Execution) {
 }
 
 pub fn follow(docker: &Docker, execution: &Execution, log: &Path) {
-    docker.follow(execution.attempt, log, 64 << 20);
+    docker.follow(execution.attempt, log, 64 << 20, &masker(execution));
 }
 
 pub async fn collect(docker: &Docker, execution: &Execution, into: &Path) -> Vec<String> {
-    docker.collect(execution.attempt, into, 64 << 20).await.unwrap()
+    docker.collect(execution.attempt, into, 64 << 20, &masker(execution)).await.unwrap()
 }
 
 pub async fn progress(docker: &Docker, execution: &Execution) -> Progress {

@@ -83,6 +83,19 @@ impl Gate {
         Self::set_up(databases::sqlite().await, &[(POLICY, policy)], NO_DOCKER, Who::FromSetup).await
     }
 
+    /// With these sections more in its file.
+    pub async fn with_settings(policy: &str, more: &str) -> Self {
+        let more = format!("{NO_DOCKER}\n\n{more}");
+        Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &more, Who::Token).await
+    }
+
+    /// The same with the real engine.
+    pub async fn with_engine_and_settings(policy: &str, more: &str) -> Self {
+        let more = format!("node_image = \"{}\"\n\n{more}", super::engine::node_image());
+        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &more, Who::Token).await;
+        Self { patience: Duration::from_secs(900), ..gate }
+    }
+
     /// With the real engine, where things take longer.
     pub async fn with_engine(policy: &str) -> Self {
         Self::with_engine_and(&[(POLICY, policy)]).await
@@ -295,6 +308,29 @@ impl Gate {
         used.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Changes its file; the next start reads it.
+    pub fn configure(&self, from: &str, to: &str) {
+        let file = self.folder.path().join("portcullis.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(file, text.replace(from, to)).unwrap();
+    }
+
+    /// Everything that it keeps: the data folder with its database, and its own log.
+    pub fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let (mut folders, mut files) = (vec![self.folder.path().join("data")], vec![log_file(&self.folder)]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        let database = PathBuf::from(self.database.url.strip_prefix("sqlite:").unwrap());
+        let beside = std::fs::read_dir(database.parent().unwrap()).unwrap();
+        files.extend(beside.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+        files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
+
     /// Waits until a condition holds that nobody tells us of.
     pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let begun = Instant::now();
@@ -370,9 +406,11 @@ pub enum Who {
 impl Who {
     /// Keys of the section `[github]`.
     async fn keys(self, api: &str, github: &Github, folder: &TempDir, address: &str) -> String {
-        let url = format!("api_url = \"{api}\"
+        let url = format!(
+            "api_url = \"{api}\"
 webhook_secrets = [\"{SECRET}\"]
-");
+"
+        );
         match self {
             Who::Token => format!("{url}token = \"{}\"\n", github.token("portcullis")),
             Who::Watcher(role) => {

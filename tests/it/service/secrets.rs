@@ -1,0 +1,201 @@
+//! Secrets for suites, through the whole service: who gets them, who is told that he does not, and that nobody else ever sees one.
+
+use std::io::Read;
+use std::sync::Mutex;
+
+use portcullis_github::{Permission, PrSpec, Pull, StatusState};
+
+use crate::support::engine::{NOBODY, busybox, figure, run};
+use crate::support::gate::{Gate, LABEL, WAITING};
+
+const TWO: &str = "version: 1
+suites:
+  open: { image: 'i:1' }
+  closed: { image: 'i:1', secrets: {TOKEN: registry} }
+";
+const REGISTRY: &str = "[secrets.registry]\nvalue = 'hunter2-registry'\nrepositories = ['acme/*']\n";
+
+fn shown(gate: &Gate, pr: &Pull, suite: &str) -> (StatusState, String) {
+    gate.shown(&pr.head_sha())[&format!("portcullis/{suite}")].clone()
+}
+
+fn waits() -> (StatusState, String) {
+    (StatusState::Pending, WAITING.to_owned())
+}
+
+fn by(gate: &Gate, author: &str) -> Pull {
+    let head_branch = format!("by-{author}");
+    gate.repo.open_pr(PrSpec { head_branch, author: author.into(), from_fork: true, ..PrSpec::default() })
+}
+
+#[tokio::test]
+async fn a_suite_with_secrets_is_not_run_for_an_outsiders_change() {
+    let gate = Gate::with_settings(TWO, REGISTRY).await;
+    gate.github.user("root").permission("acme/infra", Permission::Admin);
+    let words = "not run: it needs secrets, and eve, who wrote the change, may not start runs here";
+    let refused = (StatusState::Error, words.to_owned());
+    let (outsiders, insiders) = (by(&gate, "eve"), by(&gate, "alice"));
+    drop(outsiders.label(LABEL, "alice"));
+    drop(insiders.label(LABEL, "alice"));
+    gate.settled().await;
+    assert_eq!((shown(&gate, &insiders, "open"), shown(&gate, &insiders, "closed")), (waits(), waits()));
+    assert_eq!((shown(&gate, &outsiders, "open"), shown(&gate, &outsiders, "closed")), (waits(), refused.clone()));
+
+    drop(outsiders.comment("alice", "/cancel"));
+    gate.settled().await;
+    drop(outsiders.comment("alice", "/test closed"));
+    gate.settled().await;
+    assert_eq!(shown(&gate, &outsiders, "closed"), refused, "asking for it by name does not change who wrote it");
+    drop(outsiders.comment("root", "/override closed looked through by hand"));
+    gate.settled().await;
+    assert_eq!(shown(&gate, &outsiders, "closed").0, StatusState::Success);
+}
+
+#[tokio::test]
+async fn somebody_who_may_not_start_runs_cannot_have_a_suite_with_secrets_run() {
+    let gate = Gate::with_settings(&format!("commands: {{from: anyone}}\n{TWO}"), REGISTRY).await;
+    let pr = by(&gate, "alice");
+    drop(pr.label(LABEL, "alice"));
+    gate.settled().await;
+    drop(pr.comment("alice", "/cancel"));
+    gate.settled().await;
+    drop(pr.comment("eve", "/test all"));
+    gate.settled().await;
+    let refused = "not run: it needs secrets, and eve, who asked for it, may not start runs here";
+    assert_eq!(shown(&gate, &pr, "closed"), (StatusState::Error, refused.to_owned()));
+    assert_eq!(shown(&gate, &pr, "open"), waits());
+}
+
+#[tokio::test]
+async fn a_gate_may_say_that_they_are_for_anyone() {
+    let policy = TWO.replace("secrets:", "secrets_for: anyone, secrets:");
+    let gate = Gate::with_settings(&policy, REGISTRY).await;
+    let pr = by(&gate, "eve");
+    drop(pr.label(LABEL, "alice"));
+    gate.settled().await;
+    gate.shows(&pr.head_sha(), &["open", "closed"], StatusState::Pending, WAITING).await;
+}
+
+#[tokio::test]
+async fn a_gate_that_asks_for_what_it_may_not_have_is_told_so() {
+    for settings in [String::new(), REGISTRY.replace("acme/*", "acme/other"), REGISTRY.replace("['acme/*']", "[]")] {
+        let gate = Gate::with_settings(TWO, &settings).await;
+        let pr = by(&gate, "alice");
+        drop(pr.label(LABEL, "alice"));
+        // The same whether there is none or it is somebody else's.
+        let said = "suites.closed.secrets: this server has no secret `registry` for acme/infra";
+        gate.shows(&pr.head_sha(), &["gate"], StatusState::Error, &format!(".github/portcullis.yaml: {said}")).await;
+    }
+}
+
+/// Needs escaping wherever it is written.
+const TOKEN: &str = "hunter2-&<\"registry";
+const KEY: [&str; 3] = ["-----BEGIN KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQ", "-----END KEY-----"];
+const SETTINGS: &str = "[secrets.registry]
+value = 'hunter2-&<\"registry'
+repositories = ['acme/infra']
+
+[secrets.cloud_key]
+value = '''
+-----BEGIN KEY-----
+MIIEvQIBADANBgkqhkiG9w0BAQ
+-----END KEY-----
+'''
+repositories = ['acme/*']
+
+[log]
+filter = 'debug,bollard=trace,bollard::docker=trace'
+";
+/// Tells its secrets in every way it can, for long enough to be killed meanwhile.
+const TELL_ALL: &str = r#"
+      echo "begin $TOKEN"
+      printf 'in two pieces: '; printf %s "$TOKEN" | cut -c1-9 | tr -d '\n'; sleep 1; printf %s "$TOKEN" | cut -c10-
+      echo "$KEY"
+      echo "base64 $(printf %s "$TOKEN" | base64)" >&2
+      mkdir -p "$RESULTS_DIR/$TOKEN"; env > "$RESULTS_DIR/$TOKEN/env.txt"
+      i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "still $i $TOKEN"; sleep 0.5; done
+      numbers=$(printf %s "$TOKEN" | sed 's/&/\&#38;/; s/</\&#60;/; s/"/\&#34;/'); names=$(printf %s "$TOKEN" | sed 's/&/\&amp;/; s/</\&lt;/; s/"/\&quot;/')
+      echo "<testsuite tests='2'><testcase name='buys'/><testcase name='pays'><failure message='refused $numbers'/></testcase></testsuite>" > $RESULTS_DIR/junit.xml
+      echo "<x a='$names'/>" > $RESULTS_DIR/other.txt
+      exit 1
+"#;
+
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn nobody_but_the_suite_sees_a_secret_even_after_a_kill_and_a_rotation() {
+    busybox();
+    let suite = format!("image: '{NOBODY}'\n    secrets: {{TOKEN: registry, KEY: cloud_key}}\n    command:");
+    let policy = format!("version: 1\nsuites:\n  acceptance:\n    {suite}\n    - /bin/sh\n    - -c\n    - |{TELL_ALL}");
+    let mut gate = Gate::with_engine_and_settings(&policy, SETTINGS).await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    let log = log_with(&gate, "still 3 ***").await;
+    let label = format!("label=dev.portcullis.attempt={}", log.split('/').nth(4).unwrap());
+    let id = run("docker", &["ps", "-q", "--filter", &label]);
+    let inspected = |what: &str| run("docker", &["inspect", "--format", what, id.trim()]);
+    assert!(inspected("{{json .Config.Env}}").contains("TOKEN=hunter2-"), "the suite has it");
+    let others = inspected("{{.Name}} {{json .Config.Labels}} {{.Path}} {{json .Args}}");
+    assert!(!others.contains("hunter2"), "{others}");
+
+    gate.kill().await;
+    gate.configure("hunter2-&<\"registry", "another-token");
+    gate.start_again().await;
+    gate.shows(&pr.head_sha(), &["acceptance"], StatusState::Failure, "1 of 2 failed: pays: refused ***").await;
+    let text = gate.get(&log).await.body;
+    for line in ["begin ***", "in two pieces: ***", "base64 ***", "still 1 ***", "still 40 ***"] {
+        let told = text.lines().filter(|told| told.ends_with(&format!("Z {line}"))).count();
+        assert_eq!(told, 1, "{line}\n{text}");
+    }
+    assert_eq!(text.matches("still").count(), 40, "no line is lost or there twice\n{text}");
+    nobody_was_told(&gate, &log).await;
+}
+
+/// The path of the attempt's log, once it has that line.
+async fn log_with(gate: &Gate, line: &str) -> String {
+    let found = Mutex::new(String::new());
+    gate.eventually("the suite has printed", async || {
+        let views = gate.store().open_runs().await.unwrap();
+        let Some(attempt) = views.first().and_then(|view| view.attempts.first()) else { return false };
+        let path = format!("/runs/{}/attempts/{}/log.txt", attempt.run, attempt.id);
+        let is_there = gate.get(&path).await.body.contains(line);
+        *found.lock().unwrap() = path;
+        is_there
+    })
+    .await;
+    found.into_inner().unwrap()
+}
+
+/// Whatever is kept, served or said is without it.
+async fn nobody_was_told(gate: &Gate, log: &str) {
+    let attempt = log.trim_end_matches("/log.txt");
+    let run = attempt.split("/attempts").next().unwrap();
+    gate.published().await;
+    let mut seen: Vec<(String, Vec<u8>)> = vec![];
+    let of_attempt =
+        ["log", "log.txt", "junit.xml", "summary.json", "results", "results/other.txt", "results/***/env.txt"];
+    let of_attempt = of_attempt.map(|path| format!("{attempt}/{path}"));
+    let others =
+        [run.to_owned(), format!("/api/v1{run}"), "/flakes".into(), "/api/v1/flakes".into(), "/metrics".into()];
+    for path in of_attempt.into_iter().chain(others) {
+        let answer = gate.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        seen.push((path, answer.body.into_bytes()));
+    }
+    for (path, bytes) in gate.kept() {
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
+            seen.push((path.display().to_string(), plain));
+        }
+        seen.push((path.display().to_string(), bytes));
+    }
+    seen.push(("GitHub".to_owned(), format!("{:?}", gate.github.requests()).into_bytes()));
+    figure(&format!("{} places looked through", seen.len()));
+    let written = ["hunter2-&amp;", "hunter2-\\u0026", "hunter2-&<\\\"", "aHVudGVyMi0mPCJyZWdpc3Ry", "another-token"];
+    for (place, bytes) in seen {
+        for secret in [TOKEN].iter().chain(&written).chain(&KEY) {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{place} holds {secret}");
+        }
+    }
+}
