@@ -14,6 +14,7 @@ mod flakes;
 mod github;
 mod pages;
 mod plan;
+mod probing;
 mod reports;
 mod reruns;
 mod service;

@@ -236,17 +236,20 @@ pub struct Answer {
     pub status: u16,
     head: String,
     pub body: String,
+    /// The body as it came, for what is no text.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
     pub fn parse(bytes: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let end = find(bytes, b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(bytes)));
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
-        let mut answer = Self { status, head: head.to_owned(), body: body.to_owned() };
+        let mut answer = Self { status, head, body: String::new(), bytes: bytes[end + 4..].to_vec() };
         if answer.header("transfer-encoding").is_some() {
-            answer.body = unchunked(body);
+            answer.bytes = unchunked(&answer.bytes);
         }
+        answer.body = String::from_utf8_lossy(&answer.bytes).into_owned();
         answer
     }
 
@@ -256,12 +259,16 @@ impl Answer {
     }
 }
 
-fn unchunked(mut body: &str) -> String {
-    let mut whole = String::new();
-    while let Some((length, rest)) = body.split_once("\r\n") {
-        let length = usize::from_str_radix(length, 16).unwrap();
-        whole.push_str(&rest[..length]);
-        body = rest[length..].trim_start_matches("\r\n");
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = find(body, b"\r\n") {
+        let length = usize::from_str_radix(str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        whole.extend_from_slice(&body[end + 2..end + 2 + length]);
+        body = &body[(end + 4 + length).min(body.len())..];
     }
     whole
 }
