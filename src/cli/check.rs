@@ -157,6 +157,7 @@ fn lint(checkout: &Checkout, gate: &Gate, config: Option<&Path>) -> Result<Strin
         }
     }
     match problems.is_empty() {
+        true if listed.is_empty() => Ok(format!("{}: no skip list to compare", checkout.gate.display())),
         true => Ok(format!("{}: the skip list fits, specs: {}", checkout.gate.display(), listed.join(", "))),
         false => Err(problems),
     }

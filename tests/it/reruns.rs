@@ -3,11 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, ResourceExt};
 use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
 use portcullis::adapters::kube::KubeApi;
 use portcullis::domain::attempt::{AttemptState, Part};
 use portcullis::domain::plan::RunView;
-use portcullis::ports::{Audience, ClusterProvider, Kubernetes, Manifest};
+use portcullis::ports::{Audience, ClusterAccess, ClusterProvider, Kubernetes, Manifest};
 use portcullis_github::StatusState;
 
 use crate::support::engine::{figure, node_image};
@@ -68,7 +72,8 @@ async fn seen<T>(gate: &Gate, what: &str, mut look: impl FnMut(&RunView) -> Opti
     }
 }
 
-async fn allow(gate: &Gate, view: &RunView) {
+/// The run's cluster, as somebody outside reaches it.
+async fn access(gate: &Gate, view: &RunView) -> ClusterAccess {
     let docker = Docker::new(DockerSettings {
         instance: gate.store().instance("unused").await.unwrap(),
         host: None,
@@ -76,8 +81,11 @@ async fn allow(gate: &Gate, view: &RunView) {
         privileged: Privileged::Auto,
         runtime: None,
     });
-    let cluster = view.cluster().unwrap().id;
-    let access = docker.access(cluster, Audience::Service).await.unwrap().unwrap();
+    docker.access(view.cluster().unwrap().id, Audience::Service).await.unwrap().unwrap()
+}
+
+async fn allow(gate: &Gate, view: &RunView) {
+    let access = access(gate, view).await;
     let manifests = [Manifest { path: "policy.yaml".into(), text: policy(true) }];
     KubeApi::default().apply(&access, &manifests).await.unwrap();
 }
@@ -143,4 +151,50 @@ async fn cluster_a_spec_that_fails_once_is_run_again_alone() {
     }
     let merged = gate.get(&format!("/runs/{run}/suites/conformance/junit.xml")).await;
     assert!(merged.status == 200 && merged.body.contains("flakyFailure"), "{}", merged.status);
+}
+
+/// Takes the first pod away whose name starts so, as soon as it is there.
+async fn snatch(access: &ClusterAccess, name: &str) -> String {
+    let kubeconfig = Kubeconfig::from_yaml(&access.kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let client = Client::try_from(config).unwrap();
+    let all: Api<Pod> = Api::all(client.clone());
+    let (begun, mut pause) = (Instant::now(), tokio::time::interval(Duration::from_millis(50)));
+    loop {
+        pause.tick().await;
+        let pods = all.list(&ListParams::default()).await.unwrap();
+        if let Some(pod) = pods.iter().find(|pod| pod.name_any().starts_with(name)) {
+            let (namespace, name) = (pod.namespace().unwrap(), pod.name_any());
+            let mine: Api<Pod> = Api::namespaced(client, &namespace);
+            mine.delete(&name, &DeleteParams::default().grace_period(0)).await.unwrap();
+            return format!("{namespace}/{name}");
+        }
+        assert!(begun.elapsed() < LIMIT, "no pod {name}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker, the node image and the suites' image"]
+async fn a_pod_that_is_taken_away_in_mid_spec_is_a_flake_everywhere() {
+    let policy = "version: 1\nsuites: {smoke: {flake_attempts: 2}}\n";
+    let gate = Gate::with_engine(policy).await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    let view = seen(&gate, "the suite starts", |view| (!view.attempts.is_empty()).then(|| view.clone())).await;
+    figure(&format!("taken away: {}", snatch(&access(&gate, &view).await, "echo").await));
+    gate.over(&pr.head_sha()).await;
+    let (state, text) = gate.shown(&pr.head_sha())["portcullis/smoke"].clone();
+    figure(&format!("{state:?}: {text}"));
+    assert!(state == StatusState::Success && text.contains("1 flaky"), "{text}");
+    let (run, spec) = (view.run.id, "pod: runs to its end and its log reads back");
+    let page = gate.get(&format!("/runs/{run}")).await.body;
+    assert!(page.contains("flaky") && page.contains(spec), "the page hides the flake");
+    let attempt = &gate.newest_run().await["attempts"][0];
+    let junit = gate.get(&format!("/runs/{run}/attempts/{}/junit.xml", attempt["id"].as_str().unwrap())).await.body;
+    assert!(junit.contains("<flakyFailure") && junit.contains(spec), "{}", &junit[..junit.len().min(2000)]);
+    let told: serde_json::Value = serde_json::from_str(&gate.get("/api/v1/flakes?repo=acme/infra").await.body).unwrap();
+    figure(&told.to_string());
+    let specs = told["specs"].as_array().unwrap();
+    assert!(specs.len() == 1 && specs[0].to_string().contains(spec), "{told}");
+    assert!(gate.get("/flakes").await.body.contains(spec), "the statistics' page hides the flake");
 }
