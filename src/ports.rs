@@ -73,9 +73,6 @@ pub trait Forge: Send + Sync {
     /// The id of the tree that a commit holds: equal trees are equal files.
     async fn tree(&self, repo: &RepoName, sha: &Sha) -> Result<Sha, ForgeError>;
 
-    /// Numbers of the open pull requests that go into a branch, newest first, at most a hundred.
-    async fn open_pulls(&self, repo: &RepoName, base: &str) -> Result<Vec<u64>, ForgeError>;
-
     /// Whether somebody belongs to a team. Asked as whoever may speak for the repository.
     async fn is_member(&self, repo: &RepoName, team: &Team, login: &str) -> Result<bool, ForgeError>;
 

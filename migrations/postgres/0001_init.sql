@@ -249,6 +249,8 @@ CREATE TABLE pulls (
     head_since     BIGINT NOT NULL,
     -- Somebody put the label on while it was a draft, so that it is tested as a draft too: 0 or 1.
     draft_labelled BIGINT NOT NULL DEFAULT 0,
+    -- When the label that starts runs was put on last, by the forge's clock.
+    labelled_at    BIGINT,
     PRIMARY KEY (repo, number)
 );
 

@@ -247,6 +247,8 @@ CREATE TABLE pulls (
     head_since     INTEGER NOT NULL,
     -- Somebody put the label on while it was a draft, so that it is tested as a draft too: 0 or 1.
     draft_labelled INTEGER NOT NULL DEFAULT 0,
+    -- When the label that starts runs was put on last, by the forge's clock.
+    labelled_at    INTEGER,
     PRIMARY KEY (repo, number)
 ) STRICT;
 

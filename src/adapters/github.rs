@@ -190,10 +190,6 @@ impl Forge for Github {
         changes::tree(&self.api, repo, sha).await
     }
 
-    async fn open_pulls(&self, repo: &RepoName, base: &str) -> Result<Vec<u64>, ForgeError> {
-        changes::open_pulls(&self.api, repo, base).await
-    }
-
     async fn is_member(&self, repo: &RepoName, team: &Team, login: &str) -> Result<bool, ForgeError> {
         let path = format!("/orgs/{}/teams/{}/memberships/{}", segment(&team.org), segment(&team.slug), segment(login));
         let what = format!("{login}'s place in the team {}/{}", team.org, team.slug);

@@ -84,7 +84,7 @@ async fn set_up(args: &Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let page = format!("http://{}", listener.local_addr()?);
 
-    let secrets = Secrets::new();
+    let secrets = Secrets::draw();
     let app = NewApp { name, public_url: args.url.clone(), redirect_url: format!("{page}{}", secrets.back()) };
     let apps = addresses::apps(&args.github_url, args.organization.as_deref());
     let keeper = Arc::new(Keeper::new(registrar, files, apps.clone()));

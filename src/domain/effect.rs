@@ -87,6 +87,18 @@ pub enum Effect {
         repo: RepoName,
         pr: u64,
     },
+    /// The forge shows something else under one of our contexts: it is told once more.
+    Repair {
+        repo: RepoName,
+        sha: Sha,
+        context: String,
+    },
+    /// The same time and again: the context is left to whoever does it.
+    Leave {
+        repo: RepoName,
+        sha: Sha,
+        context: String,
+    },
     See(Seen),
     /// Once per key, ever.
     Send {
@@ -183,4 +195,6 @@ pub struct Seen {
     pub at: Timestamp,
     /// Whether it is tested although it is a draft; `None` leaves that as it is.
     pub draft_labelled: Option<bool>,
+    /// When the label that starts runs was put on last, by the forge's clock; `None` leaves that as it is.
+    pub labelled_at: Option<Timestamp>,
 }

@@ -7,6 +7,7 @@ mod read;
 use jiff::Timestamp;
 
 use super::names::{RepoName, Sha};
+use super::status::StatusState;
 
 /// What a webhook says, as far as the gate cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Event {
     MergeGroup(MergeGroupEvent),
     /// Somebody pressed "re-run".
     CheckRequested(CheckEvent),
+    /// Somebody, perhaps ourselves, posted a commit status.
+    Status(StatusEvent),
     /// What the GitHub App may see has changed.
     Installation(InstallationEvent),
     /// Nothing to do, and why.
@@ -120,6 +123,18 @@ pub struct CheckEvent {
     pub sender: String,
 }
 
+/// A commit status that was posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusEvent {
+    pub repo: RepoName,
+    pub sha: Sha,
+    pub context: String,
+    pub state: StatusState,
+    pub description: String,
+    /// Empty where there is none.
+    pub target_url: String,
+}
+
 /// A change to where the GitHub App is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationEvent {
@@ -151,7 +166,7 @@ pub struct BadPayload {
 
 impl Event {
     /// The events of which some delivery may need something done, as the header `X-GitHub-Event` names them.
-    pub const USED: [&str; 8] = [
+    pub const USED: [&str; 9] = [
         "check_run",
         "check_suite",
         "installation",
@@ -160,6 +175,7 @@ impl Event {
         "merge_group",
         "pull_request",
         "push",
+        "status",
     ];
 
     /// Whether any delivery of this event may need something done.
@@ -179,6 +195,7 @@ impl Event {
             | Event::Push(_)
             | Event::MergeGroup(_)
             | Event::CheckRequested(_)
+            | Event::Status(_)
             | Event::Installation(_)
             | Event::Ignored(_) => false,
         }
@@ -196,6 +213,7 @@ impl Event {
             "merge_group" => read::merge_group(body),
             "check_run" => read::check_run(body),
             "check_suite" => read::check_suite(body),
+            "status" => read::status(body),
             "installation" => read::installation(body),
             "installation_repositories" => read::installation_repositories(body),
             "ping" => payload::check(body).map(|()| Event::Ping),

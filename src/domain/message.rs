@@ -1,5 +1,6 @@
 //! What the forge is told beside statuses: replies, reactions, labels taken off. Stored before it is sent.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One thing to tell, about one pull request.
@@ -10,7 +11,8 @@ pub enum Message {
     Reply(String),
     /// A reaction to the comment of this number.
     React(u64, Reaction),
-    Unlabel(String),
+    /// The label goes, unless somebody other than `by` put it on after `since` (the forge's clock).
+    Unlabel { label: String, by: String, since: Timestamp },
 }
 
 /// What a command's author sees at their comment.

@@ -151,6 +151,16 @@ pub fn make_up(
     MadeUp { guid: format!("missed-{}", &digest[..40]), body: body.to_string().into_bytes() }
 }
 
+/// The webhook that tells of a repository out of our reach. `after`: the last of its runs.
+pub fn out_of_reach(repo: &RepoName, after: &str) -> MadeUp {
+    let body = json!({
+        "action": "removed", "installation": { "id": 0 }, "repositories_added": [],
+        "repositories_removed": [{ "full_name": repo }],
+    });
+    let digest = hex::encode(Sha256::digest(json!([repo, "removed", after]).to_string()));
+    MadeUp { guid: format!("missed-{}", &digest[..40]), body: body.to_string().into_bytes() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,6 +126,9 @@ impl Allowance {
     }
 }
 
+/// How often one run puts one context right that somebody else overwrote. Whoever does it more often means it.
+pub const MAX_REPAIRS: u32 = 3;
+
 /// Writes per suite and run, the final one included.
 pub const WRITE_BUDGET: u32 = 12;
 

@@ -37,6 +37,11 @@ impl Links {
         format!("{}/runs?repo={repo}&pr={pr}", self.public_url)
     }
 
+    /// Whether an address is one that our own statuses link to.
+    pub fn is_ours(&self, url: &str) -> bool {
+        url.strip_prefix(&self.public_url).is_some_and(|rest| rest.starts_with("/runs"))
+    }
+
     /// A run's page.
     pub fn run(&self, run: super::ids::RunId) -> String {
         format!("{}/runs/{run}", self.public_url)

@@ -8,9 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use self::drift::is_shown;
 use super::{Activity, Context, Reconciler, chain};
 use crate::domain::event::Event;
-use crate::domain::missed::{Known, MadeUp, Missed, OpenPull, make_up, missed};
+use crate::domain::missed::{Known, MadeUp, Missed, OpenPull, make_up, missed, out_of_reach};
 use crate::domain::names::RepoName;
 use crate::domain::plan::RunView;
 use crate::domain::run::Run;
@@ -37,6 +38,8 @@ pub(super) struct CatchUp {
     /// Looked at last, and when.
     around: Option<(Timestamp, Around)>,
     drift: drift::Drift,
+    /// Repositories with live runs that were not to be found the last time.
+    missing: BTreeSet<RepoName>,
 }
 
 /// What there is to look at.
@@ -47,7 +50,7 @@ struct Around {
 
 impl CatchUp {
     pub(super) fn new(context: Context) -> Self {
-        Self { drift: drift::Drift::new(context.clone()), context, next: None, around: None }
+        Self { drift: drift::Drift::new(context.clone()), context, next: None, around: None, missing: BTreeSet::new() }
     }
 
     /// Rows that came of it.
@@ -69,7 +72,11 @@ impl CatchUp {
                 continue;
             }
             match self.repository(&repo, &views, now).await {
-                Ok(rows) => found += rows,
+                Ok(rows) => {
+                    self.missing.remove(&repo);
+                    found += rows;
+                }
+                Err(Trouble::Forge(ForgeError::NotFound(why))) => found += self.lost(&repo, &views, &why).await?,
                 Err(Trouble::Forge(error)) => tracing::warn!(%repo, error = chain(&error), "cannot be caught up with"),
                 Err(Trouble::Store(error)) => return Err(error.into()),
             }
@@ -176,6 +183,20 @@ impl CatchUp {
         }
         found += self.drift.look(repo, &pulls, now).await?;
         Ok(found)
+    }
+
+    /// A repository is not to be found. Seen twice in a row, it is gone or out of reach, and so are its runs: GitHub itself may
+    /// be wrong once.
+    async fn lost(&mut self, repo: &RepoName, views: &[RunView], why: &str) -> Result<usize, crate::store::StoreError> {
+        tracing::warn!(%repo, why, "cannot be caught up with");
+        let of_repo = |view: &&RunView| view.run.repo == *repo && view.run.cancel.is_none();
+        let Some(last) = views.iter().rfind(of_repo) else { return Ok(0) };
+        if self.missing.insert(repo.clone()) {
+            return Ok(0);
+        }
+        let made = out_of_reach(repo, &last.run.id.to_string());
+        let (guid, event, received_at) = (made.guid, "installation_repositories".to_owned(), self.context.now());
+        self.accept(NewDelivery { guid, event, body: made.body.into(), received_at, settled: None }).await
     }
 
     async fn compare(&self, repo: &RepoName, pull: &OpenPull, live: &[&Run]) -> Result<usize, Trouble> {

@@ -31,7 +31,10 @@ impl Converse {
         let forge = &self.context.ports.conversation;
         match &item.message {
             Message::React(comment, reaction) => forge.react(&item.repo, *comment, *reaction).await,
-            Message::Unlabel(label) => forge.unlabel(&item.repo, item.pr, label).await,
+            Message::Unlabel { label, by, since } => match self.is_wanted_again(item, label, by, *since).await? {
+                true => Ok(()),
+                false => forge.unlabel(&item.repo, item.pr, label).await,
+            },
             Message::Reply(text) => {
                 let mark = marker(&item.key);
                 let since = item.created_at.saturating_sub(CLOCKS).unwrap_or(item.created_at);
@@ -41,6 +44,24 @@ impl Converse {
                 forge.comment(&item.repo, item.pr, &format!("{text}\n\n{mark}")).await
             }
         }
+    }
+
+    /// Whether somebody else put the label on since: then it speaks for another decision than the one this message came of.
+    async fn is_wanted_again(
+        &self,
+        item: &Unsent,
+        label: &str,
+        by: &str,
+        since: Timestamp,
+    ) -> Result<bool, ForgeError> {
+        let labellings = match self.context.ports.recall.labellings(&item.repo, item.pr).await {
+            Ok(labellings) => labellings,
+            // We may not look, or there is nothing to look at.
+            Err(ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Rejected(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let last = labellings.iter().rfind(|labelling| labelling.label == label);
+        Ok(last.is_some_and(|last| last.at > since && !last.actor.eq_ignore_ascii_case(by)))
     }
 
     async fn advance(&self, item: &Unsent, now: Timestamp) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod comments;
 mod desk;
 mod lanes;
 mod orders;
+mod overwritten;
 mod people;
 mod policy;
 mod pulls;
@@ -34,6 +35,8 @@ const BATCH: u32 = 200;
 const MOST_KEPT: usize = 2000;
 /// How often the inbox is read from its beginning, whatever is believed to be known of it.
 const REREAD: SignedDuration = SignedDuration::from_mins(1);
+/// What could not be decided for as long is no news any more; what still matters of it, looking at pull requests finds.
+const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
 /// After our own failure.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -140,6 +143,11 @@ async fn act(desk: Arc<Desk>, item: Arc<Item>) -> anyhow::Result<Outcome> {
             Ok(Outcome::Settled)
         }
         Err(Trouble::Store(error)) => Err(error.into()),
+        Err(Trouble::Later(why, _)) if now.duration_since(item.received_at) > TOO_OLD => {
+            tracing::warn!(delivery.id = item.guid, why, "delivery is given up");
+            store.settle_delivery(&item.guid, &format!("given up: {why}"), now).await?;
+            Ok(Outcome::Settled)
+        }
         Err(Trouble::Later(why, pause)) => {
             tracing::warn!(delivery.id = item.guid, why, "delivery waits");
             let until = put_off(pause, item.tries(), now);

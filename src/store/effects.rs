@@ -6,13 +6,14 @@ use super::audit::{entry, note};
 use super::deliveries::SETTLE;
 use super::rows::{Columns, millis, name_of, to_json};
 use super::runs::{INSERT, conclude_one, scope};
-use super::statuses::{DESIRE, desire, desire_all};
+use super::statuses::{DESIRE, LEAVE, REPAIR, desire, desire_all};
 use super::{Result, Store, execute, summaries, transaction};
 use crate::domain::audit::Deed;
 use crate::domain::effect::{Effect, Effects, NewRun, Over, Replaces, Whose};
 use crate::domain::ids::RunId;
 use crate::domain::names::Sha;
 use crate::domain::run::CancelReason;
+use crate::domain::status::GivenUp;
 
 /// What became of a run that was to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,12 +149,13 @@ const WAIVE: &str = "INSERT INTO waivers (repo, sha, suite, kind, actor, reason,
      reason = excluded.reason, at = excluded.at";
 const UNWAIVE: &str = "DELETE FROM waivers WHERE repo = $1 AND sha = $2 AND suite = $3";
 /// Seen again at an older time than before, it is an older sight.
-const SEE: &str = "INSERT INTO pulls (repo, number, head, head_since, draft_labelled) VALUES ($1, $2, $3, $4, COALESCE($5, 0)) \
+const SEE: &str = "INSERT INTO pulls (repo, number, head, head_since, draft_labelled, labelled_at) \
+     VALUES ($1, $2, $3, $4, COALESCE($5, 0), $6) \
      ON CONFLICT (repo, number) DO UPDATE SET \
      head_since = CASE WHEN pulls.head = excluded.head OR excluded.head_since < pulls.head_since THEN pulls.head_since \
          ELSE excluded.head_since END, \
      head = CASE WHEN excluded.head_since < pulls.head_since THEN pulls.head ELSE excluded.head END, \
-     draft_labelled = COALESCE($5, pulls.draft_labelled)";
+     draft_labelled = COALESCE($5, pulls.draft_labelled), labelled_at = COALESCE($6, pulls.labelled_at)";
 const SEND: &str =
     "INSERT INTO messages (key, repo, pr, message, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 const TOUCH: &str = "UPDATE runs SET generation = generation + 1 WHERE id = $1 AND state <> 'finished'";
@@ -201,7 +203,9 @@ macro_rules! keep {
             Effect::See(seen) => {
                 let number = i64::try_from(seen.number).unwrap_or(i64::MAX);
                 let draft = seen.draft_labelled.map(i64::from);
-                execute!(&mut *$tx, SEE, seen.repo.as_str(), number, seen.head.as_str(), millis(seen.at), draft);
+                let labelled = seen.labelled_at.map(millis);
+                let (repo, head) = (seen.repo.as_str(), seen.head.as_str());
+                execute!(&mut *$tx, SEE, repo, number, head, millis(seen.at), draft, labelled);
             }
             Effect::Send { key, repo, pr, message } => {
                 let number = i64::try_from(*pr).unwrap_or(i64::MAX);
@@ -217,6 +221,13 @@ macro_rules! keep {
                 let number = i64::try_from(*pr).unwrap_or(i64::MAX);
                 execute!(&mut *$tx, RELEASE, millis($now), repo.as_str(), number);
                 execute!(&mut *$tx, UNHOLD, repo.as_str(), number);
+            }
+            Effect::Repair { repo, sha, context } => {
+                execute!(&mut *$tx, REPAIR, repo.as_str(), sha.as_str(), context.as_str());
+            }
+            Effect::Leave { repo, sha, context } => {
+                let why = name_of(&GivenUp::Contested);
+                execute!(&mut *$tx, LEAVE, why, repo.as_str(), sha.as_str(), context.as_str());
             }
             Effect::Note(deed) => note!($tx, deed),
             Effect::Create(_) | Effect::Cancel { .. } | Effect::Conclude { .. } | Effect::Say { .. } => {

@@ -23,6 +23,12 @@ pub(super) const DESIRE: &str = "INSERT INTO statuses (repo, sha, context, run, 
      WHERE excluded.run > statuses.run OR (excluded.run = statuses.run AND statuses.state = 'pending' \
      AND (excluded.state <> statuses.state OR excluded.description <> statuses.description))";
 
+pub(super) const REPAIR: &str = "UPDATE statuses SET desired_gen = desired_gen + 1, repairs = repairs + 1, \
+     next_try_at = 0, tries = 0, given_up = NULL WHERE repo = $1 AND sha = $2 AND context = $3 \
+     AND published_gen = desired_gen";
+pub(super) const LEAVE: &str = "UPDATE statuses SET given_up = $1 WHERE repo = $2 AND sha = $3 AND context = $4 \
+     AND published_gen = desired_gen AND given_up IS NULL";
+
 /// Wants one status, within an open transaction.
 macro_rules! desire {
     ($tx:expr, $run:expr, $status:expr) => {
@@ -183,18 +189,14 @@ impl Store {
 
     /// GitHub shows something else: it is told once more.
     pub async fn repair(&self, repo: &RepoName, sha: &Sha, context: &str) -> Result<()> {
-        const SQL: &str = "UPDATE statuses SET desired_gen = desired_gen + 1, repairs = repairs + 1, next_try_at = 0, \
-             tries = 0, given_up = NULL WHERE repo = $1 AND sha = $2 AND context = $3 AND published_gen = desired_gen";
-        on!(self, pool => { execute!(pool, SQL, repo.as_str(), sha.as_str(), context); });
+        on!(self, pool => { execute!(pool, REPAIR, repo.as_str(), sha.as_str(), context); });
         Ok(())
     }
 
     /// GitHub shows something else time and again; whoever it is may have it. `true` when that is news.
     pub async fn leave_contested(&self, repo: &RepoName, sha: &Sha, context: &str) -> Result<bool> {
-        const SQL: &str = "UPDATE statuses SET given_up = $1 WHERE repo = $2 AND sha = $3 AND context = $4 \
-             AND published_gen = desired_gen AND given_up IS NULL";
         let why = name_of(&GivenUp::Contested);
-        Ok(on!(self, pool => execute!(pool, SQL, why, repo.as_str(), sha.as_str(), context)) == 1)
+        Ok(on!(self, pool => execute!(pool, LEAVE, why, repo.as_str(), sha.as_str(), context)) == 1)
     }
 }
 

@@ -38,6 +38,7 @@ impl Store {
                 head: row.parsed("head", "commit id")?,
                 at: row.time("head_since")?,
                 draft_labelled: Some(row.int("draft_labelled")? == 1),
+                labelled_at: row.time_opt("labelled_at")?,
             })).transpose()
         })
     }

@@ -40,7 +40,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// From the operating system's random numbers.
-    pub fn new() -> Self {
+    pub fn draw() -> Self {
         let mut key = [0; 32];
         key[..16].copy_from_slice(Uuid::new_v4().as_bytes());
         key[16..].copy_from_slice(Uuid::new_v4().as_bytes());
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn only_our_own_state_is_ours() {
-        let (ours, theirs) = (Secrets::new(), Secrets::new());
+        let (ours, theirs) = (Secrets::draw(), Secrets::draw());
         assert!(ours.is_ours(&ours.state()));
         for state in ["", "00", &theirs.state(), &ours.state()[2..], "not hexadecimal", &ours.page] {
             assert!(!ours.is_ours(state), "{state}");

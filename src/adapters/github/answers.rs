@@ -154,11 +154,6 @@ pub(super) struct Tree {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Numbered {
-    pub(super) number: u64,
-}
-
-#[derive(Deserialize)]
 pub(super) struct Comment {
     #[serde(default)]
     pub(super) body: String,

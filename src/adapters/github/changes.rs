@@ -1,8 +1,7 @@
 //! What a change touches, and what a commit holds. Read page by page by number: GitHub's `next` links are not followed.
 
-use super::answers::{ChangedFile, GitCommit, Numbered};
+use super::answers::{ChangedFile, GitCommit};
 use super::api::{Api, Call};
-use super::base::segment;
 use super::traffic::CallKind;
 use crate::domain::names::{RepoName, Sha};
 use crate::ports::ForgeError;
@@ -35,11 +34,4 @@ pub(super) async fn tree(api: &Api, repo: &RepoName, sha: &Sha) -> Result<Sha, F
     let what = format!("the commit {} of {repo}", sha.short());
     let call = Call::get(CallKind::Change, what, format!("/repos/{repo}/git/commits/{sha}"));
     Ok(api.call(repo, &call).await?.json::<GitCommit>()?.tree.sha)
-}
-
-pub(super) async fn open_pulls(api: &Api, repo: &RepoName, base: &str) -> Result<Vec<u64>, ForgeError> {
-    let what = format!("the pull requests of {repo} into {base}");
-    let path = format!("/repos/{repo}/pulls?state=open&base={}&per_page={PER_PAGE}", segment(base));
-    let found: Vec<Numbered> = api.call(repo, &Call::get(CallKind::Change, what, path)).await?.json()?;
-    Ok(found.into_iter().map(|pull| pull.number).collect())
 }

@@ -15,7 +15,7 @@ pub enum CallKind {
     Permission,
     File,
     Archive,
-    /// Changed files, trees, pull requests of a branch.
+    /// Changed files and trees.
     Change,
     Team,
     /// Comments, reactions, labels.

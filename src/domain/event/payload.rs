@@ -7,6 +7,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::BadPayload;
 use crate::domain::names::{RepoName, Sha};
+use crate::domain::status::StatusState;
 
 /// How much of a parser's complaint is kept: it may quote the payload.
 const MAX_PROBLEM: usize = 200;
@@ -215,6 +216,16 @@ pub(super) struct CheckSuite {
 #[derive(Deserialize)]
 pub(super) struct Checked {
     pub(super) head_sha: Sha,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Status {
+    pub(super) sha: Sha,
+    pub(super) context: String,
+    pub(super) state: StatusState,
+    pub(super) description: Option<String>,
+    pub(super) target_url: Option<String>,
+    pub(super) repository: Repository,
 }
 
 #[derive(Deserialize)]

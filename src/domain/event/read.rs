@@ -6,7 +6,7 @@ use super::payload::{
 };
 use super::{
     BadPayload, CheckEvent, CommentEvent, Event, InstallationChange, InstallationEvent, MergeGroupAction,
-    MergeGroupEvent, PullRequestAction, PullRequestEvent, PushEvent,
+    MergeGroupEvent, PullRequestAction, PullRequestEvent, PushEvent, StatusEvent,
 };
 use crate::domain::command::may_hold_commands;
 
@@ -159,6 +159,18 @@ pub(super) fn check_suite(body: &[u8]) -> Result<Event, BadPayload> {
         head: read.check_suite.head_sha,
         check: None,
         sender: read.sender.login,
+    }))
+}
+
+pub(super) fn status(body: &[u8]) -> Result<Event, BadPayload> {
+    let read: payload::Status = payload::read(body)?;
+    Ok(Event::Status(StatusEvent {
+        repo: read.repository.full_name,
+        sha: read.sha,
+        context: read.context,
+        state: read.state,
+        description: read.description.unwrap_or_default(),
+        target_url: read.target_url.unwrap_or_default(),
     }))
 }
 

@@ -106,7 +106,7 @@ pub fn will_hold(view: &RunView, time: Duration, links: &Links) -> String {
         }
         None => format!(
             "The cluster of [this run]({page}) is kept for {time} once the run is over. The page names it; \
-             `portcullis clusters kubeconfig <cluster>` on the machine that runs Portcullis then prints its kubeconfig."
+             `portcullis clusters kubeconfig <cluster> --config portcullis.toml` on the machine that runs Portcullis then prints its kubeconfig."
         ),
     }
 }
@@ -118,7 +118,7 @@ pub fn holds(cluster: ClusterId, until: Timestamp) -> String {
 
 fn access(cluster: ClusterId) -> String {
     format!(
-        "On the machine that runs Portcullis:\n\n```\nportcullis clusters kubeconfig {cluster} > kubeconfig\n\
+        "On the machine that runs Portcullis:\n\n```\nportcullis clusters kubeconfig {cluster} --config portcullis.toml > kubeconfig\n\
          kubectl --kubeconfig kubeconfig get pods -A\n```\n\n`/release` lets it go."
     )
 }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Trouble, ago};
 use crate::domain::missed::OpenPull;
 use crate::domain::names::{RepoName, Sha};
+use crate::domain::status::MAX_REPAIRS;
 use crate::ports::recall::Shown;
 use crate::reconcile::Context;
 use crate::store::Told;
@@ -13,8 +14,6 @@ use crate::store::Told;
 const PER_LOOK: usize = 20;
 /// GitHub may show for a moment what it was told before.
 const SETTLES: SignedDuration = SignedDuration::from_secs(30);
-/// How often one run puts one context right. Whoever overwrites it more often means it.
-const MAX_REPAIRS: u32 = 3;
 
 pub(super) struct Drift {
     context: Context,
@@ -59,8 +58,8 @@ impl Drift {
     }
 }
 
-/// GitHub compares contexts without regard to case.
-fn is_shown(told: &Told, shown: &[Shown]) -> bool {
+/// Whether a status is among those shown. GitHub compares contexts without regard to case.
+pub(in crate::reconcile) fn is_shown(told: &Told, shown: &[Shown]) -> bool {
     shown.iter().any(|shown| {
         shown.context.eq_ignore_ascii_case(&told.context)
             && shown.state == told.state

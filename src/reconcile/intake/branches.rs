@@ -24,9 +24,10 @@ impl Desk {
             Policy::Gate(_) => return Ok(Effects::ignored("results stand when the base branch moves")),
             Policy::None | Policy::Broken(_) => return Ok(Effects::ignored("the branch has no gate that reads")),
         };
-        let open = self.context.ports.forge.open_pulls(&event.repo, &event.branch).await;
+        let open = self.context.ports.recall.open_pulls(&event.repo).await.map_err(|error| self.later(&error))?;
+        let labelled = open.iter().filter(|pull| pull.base_ref == event.branch && pull.labels.contains(&gate.label));
         let mut effects = vec![];
-        for number in open.map_err(|error| self.later(&error))? {
+        for number in labelled.map(|pull| pull.number) {
             let pr = match self.context.ports.forge.pull_request(&event.repo, number).await {
                 Ok(pr) => pr,
                 Err(ForgeError::NotFound(_)) => continue,
@@ -79,8 +80,15 @@ impl Desk {
         if !pr.is_open || pr.head != event.head {
             return Ok(Effects::ignored("the commit is not the head of an open pull request"));
         }
-        let Policy::Gate(gate) = self.policy(&event.repo, &pr.base).await? else {
-            return Ok(Effects::ignored("the base branch has no gate that reads"));
+        let subject = Subject { repo: &event.repo, number, pr: &pr, tries: item.tries() };
+        let gate = match self.policy(&event.repo, &pr.base).await? {
+            Policy::Gate(gate) => gate,
+            Policy::None => return Ok(Effects::ignored("the base branch has no gate")),
+            // Only who may write sees the button.
+            Policy::Broken(why) => {
+                let refused = self.refuse(&subject, Trigger::Recheck, &event.sender, &why, Replaces::Nothing);
+                return Ok(Effects::of("", refused));
+            }
         };
         if !self.people.may_run(&event.repo, &gate.rules, &event.sender).await? {
             return Ok(Effects::ignored(format!("{} may not start runs", event.sender)));
@@ -96,7 +104,6 @@ impl Desk {
         if let Some(why) = choice.refusal(self, &suites).await? {
             return Ok(Effects::ignored(why));
         }
-        let subject = Subject { repo: &event.repo, number, pr: &pr, tries: item.tries() };
         let start = Start {
             gate: &gate,
             trigger: Trigger::Recheck,

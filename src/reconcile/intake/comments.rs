@@ -70,7 +70,15 @@ impl Desk {
         let mut answer = Answer { effects: vec![], lines: vec![], reaction: Reaction::ThumbsUp };
         match self.policy(&event.repo, &pr.base).await? {
             Policy::None => return Ok(Effects::ignored(format!("{} has no {GATE_PATH}", event.repo))),
-            Policy::Broken(why) => answer.refuse(wording::broken_policy(&pr.base_ref, &why)),
+            Policy::Broken(why) => {
+                answer.reaction = Reaction::Confused;
+                // Whom else the policy lets run is not known.
+                if self.people.permission(&event.repo, &event.author).await? >= Permission::Write {
+                    let subject = Subject { repo: &event.repo, number: event.number, pr: &pr, tries: item.tries() };
+                    let refused = self.refuse(&subject, Trigger::Comment, &event.author, &why, Replaces::Nothing);
+                    answer.effects.extend(refused);
+                }
+            }
             Policy::Gate(gate) => {
                 let talk = self.talk(item, event, &pr, &gate).await?;
                 let mut choice = Choice::new(self, &event.repo, event.number, &pr.head, &gate).await?;

@@ -50,6 +50,7 @@ impl Desk {
             Event::Push(event) => self.pushed(item, event).await,
             Event::MergeGroup(event) => self.merge_group(event).await,
             Event::CheckRequested(event) => self.check_requested(item, event).await,
+            Event::Status(event) => self.posted(event).await,
             Event::Installation(event) => Ok(uninstalled(event)),
             Event::Ping => Ok(Effects::ignored("a ping")),
             Event::Ignored(why) => Ok(Effects::ignored(why)),

@@ -44,6 +44,7 @@ impl Item {
             Event::Push(event) => format!("{}:{}", event.repo, event.branch),
             Event::MergeGroup(event) => format!("{}@{}", event.repo, event.head),
             Event::CheckRequested(event) => format!("{}@{}", event.repo, event.head),
+            Event::Status(event) => format!("{}@{} {}", event.repo, event.sha, event.context),
             Event::Installation(event) => format!("installation {}", event.installation),
             Event::Ping | Event::Ignored(_) => String::new(),
         }
@@ -65,7 +66,7 @@ impl Item {
             },
             Event::MergeGroup(event) => event.action == MergeGroupAction::Destroyed,
             Event::Installation(_) | Event::Ping | Event::Ignored(_) => true,
-            Event::Comment(_) | Event::Push(_) | Event::CheckRequested(_) => false,
+            Event::Comment(_) | Event::Push(_) | Event::CheckRequested(_) | Event::Status(_) => false,
         }
     }
 }

@@ -62,7 +62,14 @@ impl Desk {
     }
 
     /// A broken policy cannot name suites, so it speaks through a context of its own, and once per text in a comment.
-    pub(super) fn refuse(&self, subject: &Subject<'_>, trigger: Trigger, actor: &str, why: &str) -> Vec<Effect> {
+    pub(super) fn refuse(
+        &self,
+        subject: &Subject<'_>,
+        trigger: Trigger,
+        actor: &str,
+        why: &str,
+        replaces: Replaces,
+    ) -> Vec<Effect> {
         let run = self.ended_run(subject, trigger, actor, Gate::empty(), why);
         let status = wording::policy(&run, Verdict::Error, why, &self.context.settings.links);
         let digest = hex::encode(&Sha256::digest(why.as_bytes())[..8]);
@@ -74,7 +81,7 @@ impl Desk {
             message: Message::Reply(wording::broken_policy(&subject.pr.base_ref, why)),
         };
         let why = "the policy of the base branch does not read".to_owned();
-        let new = NewRun { run, concluded: vec![], statuses: vec![status], replaces: Replaces::Others, why };
+        let new = NewRun { run, concluded: vec![], statuses: vec![status], replaces, why };
         vec![Effect::Create(Box::new(new)), comment]
     }
 

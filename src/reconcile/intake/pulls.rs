@@ -124,9 +124,27 @@ impl Desk {
         if !is_ours {
             return Ok(Effects::ignored("no run was started by that label"));
         }
+        if self.is_on_again(event, label).await? {
+            return Ok(Effects::ignored(format!("the label {label} was put on again since")));
+        }
         let (by, why) = (event.sender.clone(), "the label was taken off".to_owned());
         let withdraw = Effect::Withdraw { repo: repo.clone(), pr, sha: event.head.clone(), by, why };
         Ok(Effects::of("runs were cancelled", vec![cancel(event, CancelReason::Unlabelled), withdraw]))
+    }
+
+    /// Whether this tells of a label taken off before the one that counts was put on. Webhooks may come in any order, and
+    /// GitHub's clock tells seconds: what cannot be told apart is looked at.
+    async fn is_on_again(&self, event: &PullRequestEvent, label: &str) -> Result<bool, Trouble> {
+        let seen = self.context.store.seen(&event.repo, event.number).await?;
+        let Some(labelled_at) = seen.and_then(|seen| seen.labelled_at) else { return Ok(false) };
+        if event.at.is_none_or(|at| at > labelled_at) {
+            return Ok(false);
+        }
+        match self.context.ports.forge.pull_request(&event.repo, event.number).await {
+            Ok(pr) => Ok(pr.labels.iter().any(|on| on == label)),
+            Err(ForgeError::NotFound(_)) => Ok(false),
+            Err(error) => Err(self.later(&error)),
+        }
     }
 
     async fn ready(&self, item: &Item, event: &PullRequestEvent) -> Result<Effects, Trouble> {
@@ -191,7 +209,8 @@ impl Desk {
             Policy::Gate(gate) => Looked::At(Look { pr, gate }),
             Policy::Broken(why) => {
                 let subject = Subject { repo: &event.repo, number: event.number, pr: &pr, tries: item.tries() };
-                Looked::Decided(Effects::of("", self.refuse(&subject, trigger, &event.sender, &why)))
+                let refused = self.refuse(&subject, trigger, &event.sender, &why, Replaces::Others);
+                Looked::Decided(Effects::of("", refused))
             }
         })
     }
@@ -289,7 +308,11 @@ fn unlabel(item: &Item, event: &PullRequestEvent, gate: &Gate, why: &str) -> [Ef
         key: format!("{}:unlabel", item.guid),
         repo: event.repo.clone(),
         pr: event.number,
-        message: Message::Unlabel(gate.label.clone()),
+        message: Message::Unlabel {
+            label: gate.label.clone(),
+            by: event.sender.clone(),
+            since: event.at.unwrap_or(item.received_at),
+        },
     };
     let note = AuditEntry {
         at: item.received_at,
@@ -308,6 +331,7 @@ fn unlabel(item: &Item, event: &PullRequestEvent, gate: &Gate, why: &str) -> [Ef
 /// What the event shows of the pull request, for whoever speaks later.
 fn seen(item: &Item, event: &PullRequestEvent, effects: &Effects) -> Seen {
     let starts = effects.list.iter().any(|effect| matches!(effect, Effect::Create(_)));
+    let labelled = starts && matches!(event.action, PullRequestAction::Labeled(_));
     let draft_labelled = match &event.action {
         PullRequestAction::Labeled(_) | PullRequestAction::Opened | PullRequestAction::Reopened if starts => {
             Some(event.draft)
@@ -327,5 +351,6 @@ fn seen(item: &Item, event: &PullRequestEvent, effects: &Effects) -> Seen {
         head: event.head.clone(),
         at: event.at.unwrap_or(item.received_at),
         draft_labelled,
+        labelled_at: labelled.then_some(event.at).flatten(),
     }
 }

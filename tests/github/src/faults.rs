@@ -39,6 +39,11 @@ impl Match {
 
     /// PATCH requests whose path matches.
     #[must_use]
+    pub fn delete(path: &str) -> Self {
+        Self { method: Some(Method::DELETE), ..Self::path(path) }
+    }
+
+    #[must_use]
     pub fn patch(path: &str) -> Self {
         Self { method: Some(Method::PATCH), path: path.to_owned() }
     }

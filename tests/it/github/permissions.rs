@@ -63,7 +63,6 @@ async fn refused(github: &Github, pr: &Pull) -> Vec<&'static str> {
     note("tip", github.tip(&repo, "main").await.map(drop));
     note("changed files", github.changed_files(&repo, number).await.map(drop));
     note("tree", github.tree(&repo, &head).await.map(drop));
-    note("pulls into a branch", Forge::open_pulls(github, &repo, "main").await.map(drop));
     note("team", github.is_member(&repo, &team, "alice").await.map(drop));
     note("status", github.set_status(&status(head.as_str(), "queued")).await);
     note("comment", github.comment(&repo, number, "hello").await);
@@ -73,7 +72,7 @@ async fn refused(github: &Github, pr: &Pull) -> Vec<&'static str> {
     note("find check", github.find_check(&repo, &head, "portcullis/smoke").await.map(drop));
     note("summary", github.put_comment(&repo, number, None, "summary").await.map(drop));
     note("repositories", github.repositories().await.map(drop));
-    note("open pulls", Recall::open_pulls(github, &repo).await.map(drop));
+    note("open pulls", github.open_pulls(&repo).await.map(drop));
     note("labellings", github.labellings(&repo, number).await.map(drop));
     note("deliveries", github.failed_deliveries(&Mailbox::App, Timestamp::UNIX_EPOCH).await.map(drop));
     note("shown", github.shown(&repo, &head).await.map(drop));

@@ -15,6 +15,11 @@ const MIB: u64 = 1 << 20;
 /// Waits until the only run's clusters are gone and asserts that the engine has nothing of it left.
 pub(super) async fn nothing_is_left(gate: &Gate) {
     let id = gate.runs().await[0]["id"].as_str().unwrap().to_owned();
+    nothing_is_left_of(gate, &id).await;
+}
+
+/// The same of any run.
+pub(super) async fn nothing_is_left_of(gate: &Gate, id: &str) {
     gate.eventually("the clusters are taken away", async || {
         let answer = gate.get(&format!("/api/v1/runs/{id}")).await;
         let page: Value = serde_json::from_str(&answer.body).unwrap();

@@ -215,3 +215,59 @@ async fn who_keeps_github_waiting_keeps_nobody_else_waiting() {
     assert!(after < 10.0, "it waited {after} s");
     assert!(gate.shown(&slow.head_sha()).values().all(|(_, words)| words.starts_with("waiting for the")));
 }
+
+/// A line as somebody types it, who types it, and what comes of it.
+type Odd = (&'static str, &'static str, Option<&'static str>, &'static str, usize);
+
+const ODD: [Odd; 14] = [
+    ("/test foo,bar", "alice", Some("confused"), "there is no suite `foo`", 0),
+    ("/test smoke,statefulset", "alice", Some("eyes"), "", 2),
+    ("/test\tsmoke", "alice", Some("eyes"), "", 1),
+    ("/TEST", "alice", Some("eyes"), "", 2),
+    ("/test.", "alice", Some("eyes"), "", 2),
+    ("Please:\r\n\r\n/test smoke\r\n", "alice", Some("eyes"), "", 1),
+    ("/test smoke\n/test ?", "alice", Some("eyes"), "| `statefulset` |", 1),
+    ("/test smkoe", "alice", Some("confused"), "Did you mean `smoke`?", 0),
+    ("```\n/test\n```", "alice", None, "", 0),
+    ("    /test", "alice", None, "", 0),
+    ("> /test", "alice", None, "", 0),
+    ("please /test", "alice", None, "", 0),
+    ("/test", "renovate[bot]", None, "", 0),
+    ("/test", "mallory", Some("confused"), "write permission", 0),
+];
+
+#[tokio::test]
+async fn odd_command_lines_do_what_they_say_or_nothing() {
+    let gate = quick().await;
+    let asked: Vec<_> = ODD
+        .iter()
+        .enumerate()
+        .map(|(n, odd)| {
+            let pr = gate.open_pr(&format!("odd-{n}"));
+            let comment = pr.comment(odd.1, odd.0).0;
+            (odd, pr, comment)
+        })
+        .collect();
+    let (edited, closed) = (gate.open_pr("edited"), gate.open_pr("closed"));
+    let first = edited.comment("alice", "nothing yet").0;
+    drop(edited.edit_comment(first, "alice", "/test"));
+    drop(closed.close("alice"));
+    drop(closed.comment("alice", "/test"));
+    gate.settled().await;
+    let runs = gate.runs().await;
+    let suites = |pr: &Pull| {
+        let of_pr = runs.iter().filter(|run| run["pr"].as_u64() == Some(pr.number()));
+        of_pr.map(|run| run["suites"].as_array().unwrap().len()).sum::<usize>()
+    };
+    for ((line, by, reaction, words, wanted), pr, id) in &asked {
+        let comments = pr.comments();
+        let own = comments.iter().find(|comment| comment.id == *id).unwrap();
+        assert_eq!(own.reactions.first().map(|(_, content)| content.as_str()), *reaction, "{line:?} by {by}");
+        let reply: String = comments.iter().filter(|comment| comment.id > *id).map(|one| one.body.as_str()).collect();
+        assert!(reply.contains(words) && reply.is_empty() == words.is_empty(), "{line:?} by {by}: {reply:?}");
+        assert_eq!(suites(pr), *wanted, "{line:?} by {by}");
+    }
+    for pr in [&edited, &closed] {
+        assert_eq!((suites(pr), pr.comments().len(), pr.comments()[0].reactions.len()), (0, 1, 0));
+    }
+}

@@ -93,14 +93,17 @@ async fn a_repository_that_is_gone_does_not_hold_up_others() {
 #[tokio::test]
 async fn a_status_that_github_refuses_is_not_repeated_and_the_next_one_is_said() {
     let gate = Gate::with_policy(ONE_SUITE).await;
-    gate.github.fail_next(to_statuses(), 1, Fault::Status(422));
     let pr = gate.open_pr("feature");
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, "waiting for the").await;
+    gate.published().await;
+    let before = posts(&gate).len();
+    gate.github.fail_next(to_statuses(), 1, Fault::Status(422));
     pr.label(LABEL, "alice");
-    gate.until("the status was refused", |_| posts(&gate).first().and_then(|post| post.status)).await;
-    gate.eventually("the run is there", async || gate.runs().await.len() == 1).await;
+    gate.until("the run's first word was refused", |_| posts(&gate).get(before).and_then(|post| post.status)).await;
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
     pr.unlabel(LABEL, "alice");
     gate.shows(&pr.head_sha(), &["smoke"], StatusState::Error, CANCELLED).await;
-    let posts = posts(&gate);
+    let posts = posts(&gate).split_off(before);
     assert_eq!(posts[0].status, Some(422));
     assert!(posts[1..].iter().all(|post| post.body != posts[0].body), "the refused one was sent again");
 }

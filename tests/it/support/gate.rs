@@ -351,6 +351,39 @@ impl Gate {
         self.answers().await;
     }
 
+    /// Down, with its configuration changed, and up again.
+    pub async fn start_with(&mut self, change: impl FnOnce(String) -> String) {
+        self.kill().await;
+        let file = self.folder.path().join("portcullis.toml");
+        let changed = change(std::fs::read_to_string(&file).unwrap());
+        std::fs::write(file, changed).unwrap();
+        self.start_again().await;
+    }
+
+    /// A file in the folder that the service runs in.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(name), bytes).unwrap();
+    }
+
+    /// Another repository that the service hears of, with this policy; alice may write there.
+    pub fn neighbour(&self, full_name: &str, policy: &str) -> Repo {
+        let repo = self.github.repo(full_name);
+        repo.commit("main", [(POLICY, policy.to_owned())]);
+        for login in ["alice", "portcullis"] {
+            self.github.user(login).permission(full_name, Permission::Write);
+        }
+        repo
+    }
+
+    /// What these lines of shell print, typed in the folder that the service runs in.
+    pub fn shell(&self, lines: &str) -> String {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().unwrap().display().to_string();
+        let path = format!("PATH={binary}:/usr/local/bin:/usr/bin:/bin");
+        let folder = self.folder.path().display().to_string();
+        let lines = format!("cd '{folder}'\n{lines}");
+        super::engine::run("env", &["-i", &path, "sh", "-e", "-c", &lines])
+    }
+
     /// SIGTERM; how the process ended and after how long.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let (begun, id) = (Instant::now(), self.process.id().unwrap());

@@ -6,5 +6,6 @@ pub mod gate;
 pub mod http;
 pub mod s3;
 pub mod setup;
+pub mod tls;
 pub mod values;
 pub mod wire;

@@ -114,6 +114,14 @@ impl Github {
         }
     }
 
+    /// Takes an installation away: its tokens are worthless and its repositories out of the App's sight.
+    pub fn uninstall_app(&self, id: u64) {
+        let mut world = self.shared.world();
+        if let Some(app) = &mut world.app {
+            app.installations.retain(|installation| installation.id != id);
+        }
+    }
+
     /// Sends the App's events, of every repository it is installed in, to `url`.
     pub fn app_webhook(&self, url: &str, secret: &str) -> Hook {
         Hook::add(self, HookOwner::App, url, secret)

@@ -153,6 +153,11 @@ impl Repo {
         world.send_status(&status);
     }
 
+    /// Deletes the repository. Of its handles nothing may be asked any more.
+    pub fn delete(&self) {
+        self.github.shared.world().repositories.remove(&self.full_name.to_ascii_lowercase());
+    }
+
     /// Serves these bytes as a commit's archive from now on: hostile or broken archives for tests.
     pub fn forge_archive(&self, sha: &str, bytes: impl Into<Bytes>) {
         let mut world = self.github.shared.world();

@@ -1,0 +1,77 @@
+//! Statuses that somebody else posts over ours, told of by GitHub's `status` event: put right at once, but not for ever.
+
+use portcullis_github::{Github, StatusState};
+
+use crate::support::gate::{Gate, LABEL, ONE_SUITE, WAITING};
+
+const CONTEXT: &str = "portcullis/smoke";
+
+/// A service that hears of statuses, with one that is final, and looks for nothing by itself for minutes.
+async fn ended() -> (Gate, String) {
+    let gate = Gate::with_policy(ONE_SUITE).await;
+    gate.hook.subscribe(&["pull_request", "push", "status"]);
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
+    pr.unlabel(LABEL, "alice");
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Error, "cancelled").await;
+    gate.published().await;
+    (gate, pr.head_sha())
+}
+
+fn last_by(github: &Github, sha: &str) -> String {
+    github.statuses(sha).pop().unwrap().creator
+}
+
+async fn overwrite(gate: &Gate, sha: &str, context: &str) {
+    gate.repo.post_status(sha, context, StatusState::Success, "trust me", "mallory");
+    gate.handled().await;
+    gate.published().await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_says_under_our_name_is_told_again_and_in_the_end_left_to_them() {
+    let (gate, sha) = ended().await;
+    for context in [CONTEXT, "Portcullis/Smoke", CONTEXT] {
+        overwrite(&gate, &sha, context).await;
+        let last = gate.github.status(&sha, CONTEXT).unwrap();
+        assert_eq!((last.creator.as_str(), last.state), ("portcullis", StatusState::Error), "after {context}");
+    }
+    for _ in 0..3 {
+        overwrite(&gate, &sha, CONTEXT).await;
+        assert_eq!(last_by(&gate.github, &sha), "mallory", "whoever insists may have it");
+    }
+    let id = gate.runs().await[0]["id"].as_str().unwrap().to_owned();
+    let page = gate.get(&format!("/runs/{id}")).await.body;
+    assert!(page.contains("somebody else keeps overwriting it"), "{page}");
+}
+
+#[tokio::test]
+async fn our_own_words_and_those_of_others_under_their_names_change_nothing() {
+    let (gate, sha) = ended().await;
+    let before = gate.github.statuses(&sha).len();
+    gate.repo.post_status(&sha, "somebody/else", StatusState::Failure, "no", "mallory");
+    gate.handled().await;
+    gate.published().await;
+    assert_eq!(gate.github.statuses(&sha).len(), before + 1);
+    let looks = gate.github.requests().into_iter().filter(|request| request.path.ends_with("/status")).count();
+    assert_eq!(looks, 0, "nothing of it was worth a question");
+}
+
+/// The webhook comes after ours was told again already.
+#[tokio::test]
+async fn an_old_webhook_is_compared_with_what_github_shows_now() {
+    let (gate, sha) = ended().await;
+    overwrite(&gate, &sha, CONTEXT).await;
+    let told = gate.github.statuses(&sha).len();
+    let old = gate
+        .github
+        .deliveries()
+        .into_iter()
+        .rfind(|one| one.event == "status" && String::from_utf8_lossy(&one.payload).contains("trust me"));
+    let body = old.unwrap().payload;
+    drop(gate.hook.deliver_raw(portcullis_github::RawDelivery::new("status", body)));
+    gate.handled().await;
+    gate.published().await;
+    assert_eq!(gate.github.statuses(&sha).len(), told);
+}
