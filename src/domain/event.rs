@@ -183,6 +183,12 @@ impl Event {
         Self::USED.contains(&event_name)
     }
 
+    /// Whether a lost delivery of this event is worth fetching one by one. Busy repositories have many statuses, and what they show
+    /// is compared anyway.
+    pub fn is_missed(event_name: &str) -> bool {
+        Self::has_use(event_name) && event_name != "status"
+    }
+
     /// Whether it stops work on a pull request, which is wrong when it comes too late.
     pub fn stops(&self) -> bool {
         match self {

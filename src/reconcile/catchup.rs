@@ -127,7 +127,7 @@ impl CatchUp {
             let guids: Vec<String> = failed.iter().map(|delivery| delivery.guid.clone()).collect();
             let mut missing = store.never_stored(&guids).await?;
             for delivery in failed {
-                if Event::has_use(&delivery.event) && missing.remove(&delivery.guid) {
+                if Event::is_missed(&delivery.event) && missing.remove(&delivery.guid) {
                     recovered += self.recover(mailbox, &delivery, now).await?;
                 }
             }

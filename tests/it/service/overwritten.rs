@@ -1,6 +1,6 @@
 //! Statuses that somebody else posts over ours, told of by GitHub's `status` event: put right at once, but not for ever.
 
-use portcullis_github::{Github, StatusState};
+use portcullis_github::{Github, Permission, StatusState};
 
 use crate::support::gate::{Gate, LABEL, ONE_SUITE, WAITING};
 
@@ -74,4 +74,24 @@ async fn an_old_webhook_is_compared_with_what_github_shows_now() {
     gate.handled().await;
     gate.published().await;
     assert_eq!(gate.github.statuses(&sha).len(), told);
+}
+
+/// What statuses show is compared anyway: a busy repository has many, and their lost webhooks are not fetched one by one.
+#[tokio::test]
+async fn a_lost_webhook_of_a_status_is_not_fetched_and_what_it_told_of_is_found_all_the_same() {
+    let gate = Gate::watching(ONE_SUITE, Permission::Admin).await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    let sha = pr.head_sha();
+    gate.shows(&sha, &["smoke"], StatusState::Pending, WAITING).await;
+    gate.published().await;
+    gate.handled().await;
+    gate.hook.subscribe(&["pull_request", "push", "status"]);
+    gate.github.drop_deliveries(1);
+    gate.repo.post_status(&sha, CONTEXT, StatusState::Success, "trust me", "mallory");
+    let lost = gate.github.deliveries().pop().unwrap();
+    assert_eq!(lost.event, "status");
+    gate.shows(&sha, &["smoke"], StatusState::Pending, WAITING).await;
+    let fetched = format!("/deliveries/{}", lost.id);
+    assert!(gate.github.requests().iter().all(|request| !request.path.ends_with(&fetched)));
 }
