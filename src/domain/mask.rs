@@ -7,6 +7,8 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
+use super::case::CaseId;
+use super::report::Report;
 use super::secret::SHORTEST;
 
 /// What stands in place of a secret.
@@ -60,6 +62,20 @@ impl Masker {
             |pattern: &String| (1..pattern.len()).rev().find(|n| text.as_bytes().ends_with(&pattern.as_bytes()[..*n]));
         let begun = self.patterns.iter().filter_map(begun).max().unwrap_or(0);
         self.covered(text, begun)
+    }
+
+    /// In everything of a report that people see.
+    pub fn report(&self, report: &mut Report) {
+        if self.is_empty() {
+            return;
+        }
+        let cases = report.cases.iter_mut().flat_map(|case| {
+            let CaseId { suite, class, name } = &mut case.id;
+            [suite, class, name].into_iter().chain(case.tries.iter_mut().filter_map(|one| one.message.as_mut()))
+        });
+        let events = report.events.iter_mut().flat_map(|event| [&mut event.node, &mut event.message]);
+        let problems = report.problems.iter_mut().map(|problem| &mut problem.text);
+        cases.chain(events).chain(problems).for_each(|text| *text = self.text(std::mem::take(text)));
     }
 
     /// For text that comes in pieces.

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::case::{Case, CaseId, CaseOutcome, TryStatus};
 use super::cause::{Blame, Cause, blame};
 use super::flake::Known;
-use super::mask::Masker;
 use super::text::{cut, headline};
 
 /// Failures named in a digest; the rows hold all of them.
@@ -216,20 +215,6 @@ impl Report {
     /// Says that something is wrong with the files.
     pub fn doubt(&mut self, weight: Weight, text: impl Into<String>) {
         self.problems.push(Problem { weight, text: text.into() });
-    }
-
-    /// Takes secrets out of everything that people see.
-    pub fn mask(&mut self, mask: &Masker) {
-        if mask.is_empty() {
-            return;
-        }
-        let cases = self.cases.iter_mut().flat_map(|case| {
-            let CaseId { suite, class, name } = &mut case.id;
-            [suite, class, name].into_iter().chain(case.tries.iter_mut().filter_map(|one| one.message.as_mut()))
-        });
-        let events = self.events.iter_mut().flat_map(|event| [&mut event.node, &mut event.message]);
-        let problems = self.problems.iter_mut().map(|problem| &mut problem.text);
-        cases.chain(events).chain(problems).for_each(|text| *text = mask.text(std::mem::take(text)));
     }
 
     /// What a verdict needs.

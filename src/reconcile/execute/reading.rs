@@ -57,7 +57,7 @@ impl Reading {
         let mut report = reports::read_paths(std::slice::from_ref(&self.results), &Limits::default());
         self.cut.iter().for_each(|what| report.doubt(Weight::Doubt, what));
         // The files were masked byte by byte; what was escaped in them is plain only now.
-        report.mask(&self.mask);
+        self.mask.report(&mut report);
         write(&report, &self.name, &self.junit)?;
         self.merge(&report)?;
         if let Part::Specs(asked) = &self.part {
