@@ -125,7 +125,7 @@ pub(super) fn image(text: &str) -> Result<String, String> {
 /// A glob over the paths of result files.
 pub(super) fn glob(text: &str) -> Result<String, String> {
     let plain = inside(text)?;
-    globset::Glob::new(&plain).map_err(|error| format!("{} is not a glob: {}", quoted(text), error.kind()))?;
+    crate::domain::suite::glob(&plain).map_err(|error| format!("{} is not a glob: {}", quoted(text), error.kind()))?;
     Ok(plain)
 }
 

@@ -37,7 +37,7 @@ pub struct Suite {
     /// A command in the suite's image that prints the names of its specs, one a line. Ginkgo suites need none.
     pub list: Vec<String>,
     pub cluster: ClusterUse,
-    /// Globs of result files that are kept; empty keeps all.
+    /// Globs of result files that are kept, as [`glob`] reads them; empty keeps all.
     pub artifacts: Vec<String>,
     /// The results are to be handed in for certification: nothing is skipped or tried twice, and the files are bundled.
     pub submission: bool,

@@ -18,6 +18,7 @@ mod outage;
 mod overwritten;
 mod policy;
 mod process;
+mod results;
 mod rotation;
 mod routes;
 mod rules;

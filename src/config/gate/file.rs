@@ -160,7 +160,7 @@ pub(crate) struct SuiteFile {
     pub(super) list: Option<At<Vec<String>>>,
     /// `shared` (default): the run's cluster, after the suites before it. `own`: a fresh one.
     pub(super) cluster: Option<ClusterUse>,
-    /// Globs of the result files that are kept, such as `*.xml`. Default: all.
+    /// Globs of the result files that are kept, such as `*.xml` or `screenshots/**`; `*` stays within a folder. Default: all.
     pub(super) artifacts: Option<At<Vec<At<String>>>>,
     pub(super) resources: Option<ResourcesFile>,
     /// How long one execution of the suite may take. Default `1h`.

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::{GlobSet, GlobSetBuilder};
 
 use super::submission;
 use crate::domain::attempt::{Part, Spec};
@@ -16,7 +16,7 @@ use crate::domain::mask::Masker;
 use crate::domain::names::SuiteName;
 use crate::domain::report::{Digest, Report, Weight};
 use crate::domain::skip::{Action, Hit, HitOutcome, Matcher};
-use crate::domain::suite::{Entry, RerunWith, Suite};
+use crate::domain::suite::{Entry, RerunWith, Suite, glob};
 use crate::reports::{self, Limits};
 
 /// An attempt's results, about to be read.
@@ -54,6 +54,8 @@ pub(super) struct Read {
 impl Reading {
     /// Reads, and leaves the JUnit files beside.
     pub(super) fn read(self) -> io::Result<Read> {
+        // A suite may have taken its folder away, or its container may be gone: then there is nothing in it.
+        fs::create_dir_all(&self.results)?;
         let mut report = reports::read_paths(std::slice::from_ref(&self.results), &Limits::default());
         self.cut.iter().for_each(|what| report.doubt(Weight::Doubt, what));
         // The files were masked byte by byte; what was escaped in them is plain only now.
@@ -163,7 +165,7 @@ fn write(report: &Report, suite: &SuiteName, path: &Path) -> io::Result<()> {
 
 fn globs(patterns: &[String]) -> GlobSet {
     let mut all = GlobSetBuilder::new();
-    for glob in patterns.iter().filter_map(|pattern| Glob::new(pattern).ok()) {
+    for glob in patterns.iter().filter_map(|pattern| glob(pattern).ok()) {
         all.add(glob);
     }
     all.build().unwrap_or_else(|_| GlobSet::empty())

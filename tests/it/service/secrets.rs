@@ -147,6 +147,7 @@ async fn nobody_but_the_suite_sees_a_secret_even_after_a_kill_and_a_rotation() {
         assert_eq!(told, 1, "{line}\n{text}");
     }
     assert_eq!(text.matches("still").count(), 40, "no line is lost or there twice\n{text}");
+    super::cluster::nothing_is_left(&gate).await;
     nobody_was_told(&gate, &log).await;
 }
 

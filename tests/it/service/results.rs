@@ -1,0 +1,69 @@
+//! What a gate wants kept of a suite's results, through the whole service on a real engine.
+
+use portcullis_github::StatusState;
+use serde_json::Value;
+
+use crate::support::engine::{BUSYBOX, NOBODY, busybox};
+use crate::support::gate::{Gate, LABEL};
+
+const WRITE: &str = r#"
+      cd $RESULTS_DIR; mkdir -p deep shots/a core
+      echo '<testsuite tests="2"><testcase name="buys"/><testcase name="pays"/></testsuite>' > junit.xml
+      echo '<testsuite tests="1"><testcase name="deep"/></testsuite>' > deep/junit.xml
+      touch shots/one.png shots/a/two.png core/dump notes.txt
+"#;
+
+/// The files that are listed of a suite's only attempt.
+async fn kept(gate: &Gate, suite: &str) -> Vec<String> {
+    let run = gate.runs().await[0]["id"].as_str().unwrap().to_owned();
+    let answer = gate.get(&format!("/api/v1/runs/{run}")).await;
+    let page: Value = serde_json::from_str(&answer.body).unwrap();
+    let attempt = page["attempts"].as_array().unwrap().iter().find(|attempt| attempt["suite"] == suite).unwrap();
+    let attempt = attempt["id"].as_str().unwrap();
+    let mut found = vec![];
+    for file in ["junit.xml", "deep/junit.xml", "shots/one.png", "shots/a/two.png", "core/dump", "notes.txt"] {
+        let answer = gate.get(&format!("/runs/{run}/attempts/{attempt}/results/{file}")).await;
+        if answer.status == 200 {
+            found.push(file.to_owned());
+        }
+    }
+    let listed = gate.get(&format!("/runs/{run}/attempts/{attempt}/results")).await.body;
+    assert!(found.iter().all(|file| listed.contains(file.as_str())), "{listed}");
+    assert!(!listed.contains("core"), "a folder of which nothing is kept is not there: {listed}");
+    found
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn of_the_results_only_what_the_gate_chose_is_kept_and_all_of_it_is_read() {
+    busybox();
+    let gate = Gate::with_engine(&format!(
+        "version: 1
+suites:
+  chosen:
+    image: '{NOBODY}'
+    artifacts: ['*.xml', 'shots/**']
+    command:
+    - /bin/sh
+    - -c
+    - |{WRITE}
+  gone: {{ image: '{BUSYBOX}', artifacts: ['*.xml'], command: [/bin/sh, -c, 'rm -rf /results'] }}
+"
+    ))
+    .await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    let shown = gate
+        .until("every context is final", |_| {
+            let shown = gate.shown(&pr.head_sha());
+            let is_final = |(state, _): &(StatusState, String)| *state != StatusState::Pending;
+            (shown.len() == 2 && shown.values().all(is_final)).then_some(shown)
+        })
+        .await;
+    let (state, text) = &shown["portcullis/chosen"];
+    assert_eq!((*state, text.split(" ·").next().unwrap()), (StatusState::Success, "3 passed"));
+    let (state, text) = &shown["portcullis/gone"];
+    assert_eq!((*state, text.as_str()), (StatusState::Error, "exited with status 0 without a result file"));
+    assert_eq!(kept(&gate, "chosen").await, ["junit.xml", "shots/one.png", "shots/a/two.png"]);
+    super::cluster::nothing_is_left(&gate).await;
+}
