@@ -69,6 +69,11 @@ impl Artifacts {
         self.attempt(run, attempt).join("log.txt")
     }
 
+    /// Pieces of the attempt's log while it grows, in the object store alone: each named by the byte it begins with.
+    pub fn log_pieces(&self, run: RunId, attempt: AttemptId) -> PathBuf {
+        self.attempt(run, attempt).join("log.pieces")
+    }
+
     /// The attempt's results folder as the suite wrote it.
     pub fn results(&self, run: RunId, attempt: AttemptId) -> PathBuf {
         self.attempt(run, attempt).join("results")

@@ -428,6 +428,9 @@ pub trait ArtifactStore: Send + Sync {
     /// Keeps a file under a key. Keeping it again replaces it.
     async fn keep(&self, key: &str, file: &Path) -> Result<(), ArtifactError>;
 
+    /// Keeps these bytes under a key.
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), ArtifactError>;
+
     /// A file that is kept; `None` where there is none of this key.
     async fn open(&self, key: &str, part: Part) -> Result<Option<Kept>, ArtifactError>;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::buffered::BufWriter;
@@ -101,6 +102,11 @@ impl ArtifactStore for ObjectArtifacts {
             to.shutdown().await
         };
         copied.await.map_err(|error| broken("keeping a file", error))
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), ArtifactError> {
+        let put = self.store.put(&written(key), bytes.into()).await;
+        put.map(drop).map_err(|error| broken("keeping a piece", error))
     }
 
     async fn open(&self, key: &str, part: Part) -> Result<Option<Kept>, ArtifactError> {

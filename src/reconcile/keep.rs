@@ -1,5 +1,7 @@
-//! Moves the files of runs that are over to the object store, if there is one. Until then, and without one, they lie in the data
-//! directory. If we stop anywhere in here, everything is kept once more, which changes nothing.
+//! Moves the files of runs that are over to the object store, if there is one; logs go there in pieces as they arrive. Until then,
+//! and without one, files lie in the data directory. If we stop anywhere in here, everything is kept once more, which changes nothing.
+
+mod pieces;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+use self::pieces::Pieces;
 use super::{Activity, Context, Reconciler, chain};
 use crate::domain::cluster::ClusterState;
 use crate::domain::ids::RunId;
@@ -23,12 +26,13 @@ const BATCH: usize = 20;
 
 pub(super) struct Keep {
     context: Context,
+    pieces: Pieces,
     next: Option<Timestamp>,
 }
 
 impl Keep {
     pub(super) fn new(context: Context) -> Self {
-        Self { context, next: None }
+        Self { pieces: Pieces::new(context.clone()), context, next: None }
     }
 
     /// Runs that have files in the data directory and are over.
@@ -52,6 +56,10 @@ impl Keep {
         let files = tokio::task::spawn_blocking(move || files_below(&listing)).await?;
         for path in &files {
             store.keep(&self.context.artifacts.key(path), path).await?;
+        }
+        // Their logs are there as a whole now.
+        for log in files.iter().filter(|path| path.file_name().is_some_and(|name| name == "log.txt")) {
+            store.forget(&self.context.artifacts.key(&log.with_file_name("log.pieces"))).await?;
         }
         tokio::fs::remove_dir_all(folder).await?;
         tracing::info!(run.id = %run, files = files.len(), "files moved to the object store");
@@ -90,8 +98,9 @@ impl Reconciler for Keep {
     async fn activate(&mut self) -> anyhow::Result<Activity> {
         let Some(store) = self.context.ports.artifacts.clone() else { return Ok(Activity::default()) };
         let now = self.context.now();
+        let sooner = self.pieces.send(&store, now).await?;
         if let Some(pause) = self.next.map(|next| next.duration_since(now)).filter(SignedDuration::is_positive) {
-            return Ok(Activity::default().again(pause));
+            return Ok(Activity::default().again(pause.min(sooner)));
         }
         for run in self.over(now).await? {
             if let Err(error) = self.keep(&store, run).await {
@@ -99,6 +108,6 @@ impl Reconciler for Keep {
             }
         }
         self.next = now.saturating_add(PERIOD).ok();
-        Ok(Activity::default().again(PERIOD))
+        Ok(Activity::default().again(PERIOD.min(sooner)))
     }
 }

@@ -267,8 +267,7 @@ struct LogPage {
 
 async fn log(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
-    let path = room.web.artifacts.log(attempt.run, attempt.id);
-    let Tail { lines, is_cut, end } = shelf::tail(&room, &path, LOG_BYTES, LOG_LINES).await?;
+    let Tail { lines, is_cut, end } = shelf::tail(&room, (attempt.run, attempt.id), LOG_BYTES, LOG_LINES).await?;
     show(&LogPage {
         run: attempt.run.to_string(),
         attempt: attempt.id.to_string(),
@@ -283,7 +282,7 @@ async fn log(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
 
 async fn log_text(Extract(room): State, Path((run, attempt)): AttemptPath) -> Page {
     let attempt = attempt_of(&room, &run, &attempt).await?;
-    shelf::serve(&room, &room.web.artifacts.log(attempt.run, attempt.id), Shown::Text, "log.txt").await
+    shelf::serve_log(&room, attempt.run, attempt.id).await
 }
 
 #[derive(Debug, Default, Deserialize)]

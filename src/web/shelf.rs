@@ -1,22 +1,25 @@
-//! Where a run's files are found: in the data directory, and once they were moved, in the object store. Pages need not know which.
+//! Where a run's files are found: in the data directory, and once they were moved, in the object store; the log of a machine that was
+//! lost in pieces there. Pages need not know which.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use axum::body::Body;
 use axum::response::Response;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Room;
 use super::errors::Trouble;
 use super::files::{self, Listed, Shown};
 use super::follow::{self, Tail};
 use crate::artifacts::RUNS;
-use crate::domain::ids::RunId;
-use crate::ports::Part;
+use crate::domain::ids::{AttemptId, RunId};
+use crate::ports::{ArtifactStore, KeptFile, Part};
 
 /// Files of one run that are asked for from the object store's list.
 const MOST: usize = 5000;
+/// Pieces of one log.
+const MOST_PIECES: usize = 50_000;
 
 /// What of a run there is, by key.
 #[derive(Debug, Default)]
@@ -42,7 +45,12 @@ pub(super) async fn of(room: &Room, run: RunId) -> Result<Shelf, Trouble> {
     let below = tokio::task::spawn_blocking(move || files::list(&folder)).await.map_err(std::io::Error::other)?;
     if let (true, Some(store)) = (below.is_empty(), &room.web.kept) {
         let kept = store.list(&format!("{RUNS}/{run}"), MOST).await?;
-        kept.iter().for_each(|file| shelf.add(&file.key));
+        for file in &kept {
+            shelf.add(&file.key);
+            if let Some((attempt, _)) = file.key.split_once("/log.pieces/") {
+                shelf.add(&format!("{attempt}/log.txt"));
+            }
+        }
     }
     below.iter().for_each(|file| shelf.add(&format!("{RUNS}/{run}/{}", file.path)));
     Ok(shelf)
@@ -59,18 +67,74 @@ pub(super) async fn serve(room: &Room, path: &Path, shown: Shown, name: &str) ->
     Ok(files::response(Body::from_stream(kept.bytes), kept.length, shown, name))
 }
 
-/// The last lines of a log. A log that is not there yet is empty.
-pub(super) async fn tail(room: &Room, path: &Path, max_bytes: u64, max_lines: usize) -> Result<Tail, Trouble> {
-    let is_here = tokio::fs::try_exists(path).await?;
-    let Some(store) = room.web.kept.as_ref().filter(|_| !is_here) else {
-        return Ok(follow::tail(path, max_bytes, max_lines).await?);
+/// A log as text, of which there may be no more than pieces.
+pub(super) async fn serve_log(room: &Room, run: RunId, attempt: AttemptId) -> Result<Response, Trouble> {
+    let missing = match serve(room, &room.web.artifacts.log(run, attempt), Shown::Text, "log.txt").await {
+        Err(missing @ Trouble::Missing(_)) => missing,
+        other => return other,
     };
-    let Some(kept) = store.open(&room.web.artifacts.key(path), Part::Last(max_bytes)).await? else {
-        return Ok(Tail::default());
+    let Some(store) = room.web.kept.clone() else { return Err(missing) };
+    let pieces = pieces(room, run, attempt).await?;
+    let length = pieces.iter().map(|piece| piece.bytes).sum();
+    if length == 0 {
+        return Err(missing);
+    }
+    let bytes = stream::iter(pieces).then(move |piece| {
+        let store = store.clone();
+        async move {
+            let opened = store.open(&piece.key, Part::All).await.map_err(std::io::Error::other)?;
+            opened.map(|kept| kept.bytes).ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+        }
+    });
+    Ok(files::response(Body::from_stream(bytes.try_flatten()), length, Shown::Text, "log.txt"))
+}
+
+/// The pieces of a log, in order.
+async fn pieces(room: &Room, run: RunId, attempt: AttemptId) -> Result<Vec<KeptFile>, Trouble> {
+    let Some(store) = &room.web.kept else { return Ok(vec![]) };
+    let folder = room.web.artifacts.key(&room.web.artifacts.log_pieces(run, attempt));
+    let mut pieces = store.list(&folder, MOST_PIECES).await?;
+    pieces.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(pieces)
+}
+
+/// The last lines of a log. A log that is not there yet is empty.
+pub(super) async fn tail(
+    room: &Room,
+    (run, attempt): (RunId, AttemptId),
+    max_bytes: u64,
+    max_lines: usize,
+) -> Result<Tail, Trouble> {
+    let path = room.web.artifacts.log(run, attempt);
+    let is_here = tokio::fs::try_exists(&path).await?;
+    let Some(store) = room.web.kept.as_ref().filter(|_| !is_here) else {
+        return Ok(follow::tail(&path, max_bytes, max_lines).await?);
+    };
+    let Some(kept) = store.open(&room.web.artifacts.key(&path), Part::Last(max_bytes)).await? else {
+        return tail_of_pieces(&**store, pieces(room, run, attempt).await?, max_bytes, max_lines).await;
     };
     let from = kept.range.start;
     let pieces: Vec<_> = kept.bytes.try_collect().await?;
     Ok(follow::last_lines(&pieces.concat(), from, max_lines))
+}
+
+async fn tail_of_pieces(
+    store: &dyn ArtifactStore,
+    mut pieces: Vec<KeptFile>,
+    max_bytes: u64,
+    max_lines: usize,
+) -> Result<Tail, Trouble> {
+    let (mut from, mut bytes) = (pieces.iter().map(|piece| piece.bytes).sum::<u64>(), Vec::new());
+    while let Some(piece) = pieces.pop().filter(|_| (bytes.len() as u64) < max_bytes) {
+        let Some(kept) = store.open(&piece.key, Part::Last(max_bytes)).await? else { break };
+        let got: Vec<_> = kept.bytes.try_collect().await?;
+        from -= kept.range.end - kept.range.start;
+        bytes = [got.concat(), bytes].concat();
+        if kept.range.start > 0 {
+            break;
+        }
+    }
+    Ok(follow::last_lines(&bytes, from, max_lines))
 }
 
 /// A file that a suite left in its results folder.

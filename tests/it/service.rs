@@ -12,6 +12,7 @@ mod disk;
 mod ending;
 mod holding;
 mod installations;
+mod kept;
 mod labels;
 mod merging;
 mod outage;

@@ -213,6 +213,12 @@ impl Watched {
         (path, max_bytes): (PathBuf, u64),
         mask: Arc<Masker>,
     ) -> anyhow::Result<()> {
+        // An empty log would stand before what others have kept of it.
+        if !path.exists() && matches!(engine.attempt(attempt).await, Ok(None)) {
+            self.loaded.cancel();
+            self.locked().is_complete = true;
+            return Ok(());
+        }
         let (mut log, progress) = tokio::task::spawn_blocking(move || LogFile::open(&path, max_bytes)).await??;
         self.locked().progress = progress;
         self.loaded.cancel();

@@ -316,6 +316,11 @@ impl Gate {
         std::fs::write(file, text.replace(from, to)).unwrap();
     }
 
+    /// The disk is lost, but for the database.
+    pub fn lose_files(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("data/runs")).unwrap();
+    }
+
     /// Everything that it keeps: the data folder with its database, and its own log.
     pub fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let (mut folders, mut files) = (vec![self.folder.path().join("data")], vec![log_file(&self.folder)]);
