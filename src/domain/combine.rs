@@ -38,7 +38,11 @@ impl Piece<'_> {
 /// Whether an attempt says of each of its specs how it came out, so that some of them may be run again.
 pub fn is_complete(evidence: &Evidence) -> bool {
     let Evidence { exit, digest, .. } = evidence;
-    matches!(exit, Exit::Code(_)) && digest.end == SuiteEnd::Complete && digest.events.is_empty() && !digest.dry_run
+    // Killed by a signal, it may not have come to the specs that its report does not name.
+    matches!(exit, Exit::Code(0..=125))
+        && digest.end == SuiteEnd::Complete
+        && digest.events.is_empty()
+        && !digest.dry_run
 }
 
 /// Whether what was run again says of every one of its specs how it came out.

@@ -2,6 +2,7 @@
 //! Goes through the command itself, so that the promises to scripts are what is tested.
 
 mod dialects;
+mod every;
 mod found;
 mod hostile;
 mod recorded;

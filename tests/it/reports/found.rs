@@ -74,6 +74,9 @@ fn the_table_of_verdicts_is_what_the_command_says() {
             text += &line(name, &report_on(&format!("{group}/{name}")));
         }
     }
+    text += "\n## Every end of a suite\n\nEvery exit of a suite's program with every report, under every rule of a gate and whatever comes of what is run again: \
+             one row for each distinct end,\nwith the first of the cases that come to it. After a cluster that was lost everything comes to the same on the next, with ` · attempt 2` added.\n\n";
+    text += &super::every::table();
     let written = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verdicts.md");
     fs::write(&written, &text).unwrap();
     let document =
