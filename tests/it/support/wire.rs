@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use url::Url;
 
 /// Where Docker is reached when nobody says otherwise.
@@ -47,6 +48,7 @@ pub struct Wires {
     pub docker: PathBuf,
     plan: Arc<Plan>,
     points: mpsc::UnboundedReceiver<Point>,
+    _tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -59,24 +61,26 @@ impl Wires {
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = door.local_addr().unwrap();
         let far = github.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let through = Arc::clone(&plan);
-        tokio::spawn(async move {
+        let (mut tasks, through) = (JoinSet::new(), Arc::clone(&plan));
+        tasks.spawn(async move {
+            let mut lines = JoinSet::new();
             while let Ok((near, _)) = door.accept().await {
                 let (plan, far) = (Arc::clone(&through), TcpStream::connect(&far).await.unwrap());
-                tokio::spawn(async move { plan.pass(near, far).await.ok() });
+                lines.spawn(async move { plan.pass(near, far).await });
             }
         });
         let docker = folder.path().join("docker.sock");
         let door = UnixListener::bind(&docker).unwrap();
         let through = Arc::clone(&plan);
-        tokio::spawn(async move {
+        tasks.spawn(async move {
+            let mut lines = JoinSet::new();
             while let Ok((near, _)) = door.accept().await {
                 let plan = Arc::clone(&through);
                 let Ok(far) = UnixStream::connect(Path::new(ENGINE)).await else { continue };
-                tokio::spawn(async move { plan.pass(near, far).await.ok() });
+                lines.spawn(async move { plan.pass(near, far).await });
             }
         });
-        Self { github: format!("http://{address}"), docker, plan, points, _folder: folder }
+        Self { github: format!("http://{address}"), docker, plan, points, _tasks: tasks, _folder: folder }
     }
 
     /// From now on calls are interrupted.
