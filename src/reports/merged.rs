@@ -38,7 +38,7 @@ fn beside(report: &Report, name: &str) -> TestSuite {
     let mut suite = TestSuite::new(name);
     for event in &report.events {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(headline(&event.message)).set_description(&event.message);
+        status.set_message(headline(&event.message)).set_description(&event.message).set_type("suite");
         suite.add_test_case(TestCase::new(&event.node, status));
     }
     if report.unlisted.total > 0 {
@@ -75,7 +75,9 @@ fn status(case: &Case) -> TestCaseStatus {
         }
         CaseOutcome::Failed | CaseOutcome::Errored => {
             let first = bad.next();
-            let mut status = TestCaseStatus::non_success(first.map_or(NonSuccessKind::Failure, |t| kind(t.status)));
+            let what = first.map_or(TryStatus::Failed, |t| t.status);
+            let mut status = TestCaseStatus::non_success(kind(what));
+            status.set_type(word(what));
             if let Some(message) = first.and_then(|t| t.message.as_deref()) {
                 status.set_message(headline(message)).set_description(message);
             }
@@ -87,6 +89,7 @@ fn status(case: &Case) -> TestCaseStatus {
 
 fn rerun(t: &Try) -> TestRerun {
     let mut rerun = TestRerun::new(kind(t.status));
+    rerun.set_type(word(t.status));
     if let Some(took) = t.took {
         rerun.set_time(took);
     }
@@ -100,6 +103,16 @@ fn kind(status: TryStatus) -> NonSuccessKind {
     match status {
         TryStatus::Errored | TryStatus::Interrupted => NonSuccessKind::Error,
         TryStatus::Failed | TryStatus::TimedOut | TryStatus::Passed | TryStatus::Skipped => NonSuccessKind::Failure,
+    }
+}
+
+/// What Surefire's schema wants said of every failure.
+fn word(status: TryStatus) -> &'static str {
+    match status {
+        TryStatus::Errored => "errored",
+        TryStatus::Interrupted => "interrupted",
+        TryStatus::TimedOut => "timed out",
+        TryStatus::Failed | TryStatus::Passed | TryStatus::Skipped => "failed",
     }
 }
 

@@ -40,6 +40,64 @@ fn failed_tries_are_written_as_surefire_does() {
     assert!(!xml.contains('\u{1b}'), "{xml}");
 }
 
+/// What may stand within what, and which attributes must be there (Surefire's published schema, and `testsuites` around it).
+fn surefire(element: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    match element {
+        "testsuites" => (&["testsuite"], &[]),
+        "testsuite" => (&["properties", "testcase"], &["name", "tests", "errors", "skipped", "failures"]),
+        "properties" => (&["property"], &[]),
+        "property" => (&[], &["name", "value"]),
+        "testcase" => (
+            &["skipped", "error", "failure", "rerunFailure", "rerunError", "flakyFailure", "flakyError", "system-out"],
+            &["name"],
+        ),
+        "failure" | "error" => (&[], &["type"]),
+        "rerunFailure" | "rerunError" | "flakyFailure" | "flakyError" => (&["stackTrace", "system-out"], &["type"]),
+        "skipped" | "stackTrace" | "system-out" => (&[], &[]),
+        other => panic!("Surefire knows no <{other}>"),
+    }
+}
+
+#[test]
+fn surefires_schema_holds() {
+    use quick_xml::events::Event;
+    let with_events = r#"<testsuite name="k" tests="3" failures="3" errors="0" time="0.1">
+        <testcase name="BeforeSuite" classname="k" time="0.1"><failure type="Failure">no nodes</failure></testcase>
+        <testcase name="filtered" classname="k" time="0"><skipped/></testcase>
+    </testsuite>"#;
+    let mut seen = std::collections::BTreeSet::new();
+    for xml in [MIXED, with_events] {
+        let (.., written) = round_trip(xml);
+        let (mut reader, mut open) = (quick_xml::Reader::from_str(&written), Vec::<String>::new());
+        loop {
+            let (tag, is_empty) = match reader.read_event().unwrap() {
+                Event::Start(tag) => (tag, false),
+                Event::Empty(tag) => (tag, true),
+                Event::End(_) => {
+                    open.pop();
+                    continue;
+                }
+                Event::Eof => break,
+                _ => continue,
+            };
+            let name = String::from_utf8(tag.name().as_ref().to_vec()).unwrap();
+            if let Some(parent) = open.last() {
+                assert!(surefire(parent).0.contains(&name.as_str()), "<{name}> within <{parent}>\n{written}");
+            }
+            for needed in surefire(&name).1 {
+                assert!(tag.try_get_attribute(needed).unwrap().is_some(), "<{name}> lacks {needed}\n{written}");
+            }
+            seen.insert(name.clone());
+            if !is_empty {
+                open.push(name);
+            }
+        }
+    }
+    for element in ["failure", "error", "rerunFailure", "flakyFailure", "skipped", "property", "stackTrace"] {
+        assert!(seen.contains(element), "{element} is never written: {seen:?}");
+    }
+}
+
 #[test]
 fn suite_failures_and_uncounted_cases_are_mentioned() {
     let (first, again, xml) = round_trip(

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::effect::Replaces;
 use portcullis::domain::flake::{Day, Health, Mark, Observation, SpecHistory, Tally, day_of};
+use portcullis::domain::ids::RunId;
 use portcullis::domain::run::Run;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
 use portcullis::store::{FlakeFilter, Shown, Store};
 
 use crate::support::databases::{on_both_databases, sqlite};
+use crate::support::http::Service;
 use crate::support::values::{self, at, attempt, cluster, run};
 
 const DAY: i64 = 86_400;
@@ -203,4 +205,43 @@ async fn a_million_case_days_are_no_burden() {
     let took = format!("listing {listing:?}, an attempt of 424 specs {finishing:?}, forgetting 1000 {forgetting:?}");
     crate::support::engine::figure(&took);
     assert!([listing, finishing, forgetting].iter().all(|took| *took < Duration::from_secs(2)), "{took}");
+}
+
+#[tokio::test]
+async fn the_page_and_the_api_show_the_worst_first_and_hostile_names_as_text() {
+    use Mark::{Failed, Flaky, Passed};
+    const HOSTILE: &str = "<script>alert('x')</script>";
+    let service = Service::start().await;
+    for pr in 1_u64..=8 {
+        let marks = [seen("good", Passed), seen("bad", Failed), seen(HOSTILE, if pr > 5 { Flaky } else { Passed })];
+        let made = Run { id: RunId::new(at(pr.cast_signed())), pr: (pr < 5).then_some(pr), ..run(1, 'a') };
+        passage(&service.store, &made, &[(pr.cast_signed(), &marks)]).await;
+    }
+    let told = |path: &'static str| {
+        let service = &service;
+        async move {
+            let answer = service.get(path).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()
+        }
+    };
+    let all = told("/api/v1/flakes").await;
+    let names: Vec<_> = all["specs"].as_array().unwrap().iter().map(|spec| spec["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bad", HOSTILE], "{all:#}");
+    let of = |spec: usize, key: &str| all["specs"][spec][key].clone();
+    assert_eq!((of(0, "health"), of(1, "health")), ("broken".into(), "flaky".into()), "{all:#}");
+    assert_eq!(of(1, "observations")["flaky"], 3, "{all:#}");
+    for (path, count) in [
+        ("/api/v1/flakes?repo=acme/infra&suite=smoke", 2),
+        ("/api/v1/flakes?repo=acme/other", 0),
+        ("/api/v1/flakes?suite=conformance", 0),
+    ] {
+        assert_eq!(told(path).await["specs"].as_array().unwrap().len(), count, "{path}");
+    }
+    let page = service.get("/flakes").await;
+    assert!(page.status == 200 && page.body.find("bad").unwrap() < page.body.find("alert(").unwrap(), "{}", page.body);
+    assert!(!page.body.contains("<script>alert"), "a spec's name is text");
+    for bad in ["/flakes?repo=nonsense", "/api/v1/flakes?days=soon", "/api/v1/flakes?suite=%00"] {
+        assert_eq!(service.get(bad).await.status, 400, "{bad}");
+    }
 }
