@@ -119,9 +119,14 @@ fn followed_by(mut before: Evidence, again: &Evidence, asked: &[&str]) -> Eviden
     let recovered: Vec<&str> = asked.iter().copied().filter(|name| !still_bad(name)).collect();
     let (ran, bad) = (old.counts.ran().max(new.counts.ran()), new.counts.bad());
     old.flaky.retain(|name| !still_bad(name) && !recovered.contains(&name.as_str()));
-    old.counts.flaky += recovered.len() as u64;
-    old.flaky.extend(recovered.into_iter().map(str::to_owned));
-    old.flaky.truncate(NAMED);
+    if bad > new.failures.len() as u64 {
+        // More failed again than are named: how many recovered is known, which is not.
+        old.counts.flaky += (asked.len() as u64).saturating_sub(bad);
+    } else {
+        old.counts.flaky += recovered.len() as u64;
+        old.flaky.extend(recovered.into_iter().map(str::to_owned));
+        old.flaky.truncate(NAMED);
+    }
     (old.counts.failed, old.counts.errored) = (new.counts.failed, new.counts.errored);
     old.counts.passed = ran.saturating_sub(bad + old.counts.flaky);
     old.counts.total = old.counts.total.max(ran);

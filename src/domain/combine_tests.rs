@@ -94,6 +94,18 @@ fn what_fails_again_failed_and_the_rest_is_flaky() {
 }
 
 #[test]
+fn of_more_failures_than_are_named_the_counts_are_right() {
+    let names: Vec<String> = (0..25).map(|n| format!("spec {n}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (first, mut again) = (evidence(75, &all, 0), evidence(2, &all[..23], 75));
+    again.digest.failures.truncate(NAMED);
+    let (whole, part) = (Piece { part: &WHOLE, evidence: &first }, specs(&all));
+    let joined = combine(&[whole], &[Piece { part: &part, evidence: &again }], &suite(&[])).unwrap().digest;
+    assert_eq!((joined.counts.passed, joined.counts.failed, joined.counts.flaky), (75, 23, 2));
+    assert_eq!(joined.flaky, [""; 0], "which of them recovered is not known");
+}
+
+#[test]
 fn a_whole_suite_run_again_counts_each_spec_once() {
     let (first, again) = (evidence(9, &["a"], 0), evidence(10, &[], 0));
     assert_eq!(judged(&[(&WHOLE, &first)], &[(&specs(&["a"]), &again)], &suite(&[])).1, "9 passed, 1 flaky · 2s");
