@@ -45,6 +45,47 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
 }
 
+/// What a run is of.
+#[derive(Debug, Clone)]
+pub struct Commits {
+    pub repo: RepoName,
+    pub pr: Option<u64>,
+    pub head: Sha,
+    pub base: Sha,
+    pub base_ref: String,
+    pub tested: Sha,
+}
+
+impl Run {
+    /// A run of the whole gate that was asked for just now.
+    pub fn asked(now: Timestamp, of: Commits, trigger: Trigger, actor: &str, gate: Gate) -> Self {
+        let Commits { repo, pr, head, base, base_ref, tested } = of;
+        Self {
+            id: RunId::new(now),
+            repo,
+            pr,
+            head,
+            base,
+            base_ref,
+            tested,
+            coverage: Coverage::Whole,
+            retry_of: None,
+            trigger,
+            actor: actor.to_owned(),
+            state: RunState::Queued,
+            generation: 0,
+            gate,
+            cancel: None,
+            hold_s: None,
+            verdict: None,
+            message: None,
+            created_at: now,
+            admitted_at: None,
+            finished_at: None,
+        }
+    }
+}
+
 /// Why a run exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -27,13 +27,8 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let log = context.artifacts.log(attempt.run, attempt.id);
     let mask = context.vault.of_attempt(&**executor, view, attempt).await?;
     executor.follow(attempt.id, &log, suite.limits.log_bytes, &mask);
-    let seen = executor.observe(attempt.id).await?;
-    let exit = match (attempt.stop, seen.state) {
-        (Some(reason), _) => Exit::Stopped(reason),
-        (None, ContainerState::Exited { oom_killed: true, .. }) => Exit::OutOfMemory,
-        (None, ContainerState::Exited { code, .. }) => Exit::Code(code),
-        (None, ContainerState::Lost) => Exit::Lost,
-        (None, ContainerState::Running) => return Ok(Activity::default().again(WATCH)),
+    let Some(exit) = exit(attempt, executor.observe(attempt.id).await?.state) else {
+        return Ok(Activity::default().again(WATCH));
     };
     let results = context.artifacts.results(attempt.run, attempt.id);
     let limit = suite.limits.disk_bytes.min(context.settings.max_results_bytes);
@@ -79,6 +74,17 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
         context.vault.forget(attempt.id);
     }
     Ok(Activity::changed(usize::from(moved)))
+}
+
+/// How it ended; `None` while it runs on and nobody stopped it.
+fn exit(attempt: &Attempt, state: ContainerState) -> Option<Exit> {
+    match (attempt.stop, state) {
+        (Some(reason), _) => Some(Exit::Stopped(reason)),
+        (None, ContainerState::Exited { oom_killed: true, .. }) => Some(Exit::OutOfMemory),
+        (None, ContainerState::Exited { code, .. }) => Some(Exit::Code(code)),
+        (None, ContainerState::Lost) => Some(Exit::Lost),
+        (None, ContainerState::Running) => None,
+    }
 }
 
 /// Notes with each failed spec what was known of it before.

@@ -6,10 +6,9 @@ use super::policy::Policy;
 use crate::domain::effect::{Effect, Effects, Replaces, Whose};
 use crate::domain::event::{MergeGroupAction, MergeGroupEvent};
 use crate::domain::gate::{GATE_PATH, Gate};
-use crate::domain::ids::RunId;
 use crate::domain::names::SuiteName;
 use crate::domain::plan::RunView;
-use crate::domain::run::{CancelReason, Conclusion, Coverage, Run, RunState, Trigger};
+use crate::domain::run::{CancelReason, Commits, Conclusion, Run, RunState, Trigger};
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
 use crate::ports::ForgeError;
@@ -104,30 +103,15 @@ impl Desk {
     }
 
     fn group_run(&self, event: &MergeGroupEvent, gate: Gate) -> Run {
-        let now = self.context.now();
-        Run {
-            id: RunId::new(now),
+        let of = Commits {
             repo: event.repo.clone(),
             pr: None,
             head: event.head.clone(),
             base: event.base.clone(),
             base_ref: event.base_ref.clone(),
             tested: event.head.clone(),
-            coverage: Coverage::Whole,
-            retry_of: None,
-            trigger: Trigger::MergeGroup,
-            actor: "merge queue".to_owned(),
-            state: RunState::Queued,
-            generation: 0,
-            gate,
-            cancel: None,
-            hold_s: None,
-            verdict: None,
-            message: None,
-            created_at: now,
-            admitted_at: None,
-            finished_at: None,
-        }
+        };
+        Run::asked(self.context.now(), of, Trigger::MergeGroup, "merge queue", gate)
     }
 }
 

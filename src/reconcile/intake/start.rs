@@ -8,7 +8,7 @@ use crate::domain::gate::{Checkout, Gate};
 use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
-use crate::domain::run::{Conclusion, Coverage, Run, RunState, Trigger};
+use crate::domain::run::{Commits, Conclusion, Coverage, Run, RunState, Trigger};
 use crate::domain::secret;
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
@@ -158,30 +158,16 @@ impl Desk {
     }
 
     pub(super) fn new_run(&self, subject: &Subject<'_>, trigger: Trigger, actor: &str, gate: Gate, tested: Sha) -> Run {
-        let (now, pr) = (self.context.now(), subject.pr);
-        Run {
-            id: RunId::new(now),
+        let pr = subject.pr;
+        let of = Commits {
             repo: subject.repo.clone(),
             pr: Some(subject.number),
             head: pr.head.clone(),
             base: pr.base.clone(),
             base_ref: pr.base_ref.clone(),
             tested,
-            coverage: Coverage::Whole,
-            retry_of: None,
-            trigger,
-            actor: actor.to_owned(),
-            state: RunState::Queued,
-            generation: 0,
-            gate,
-            cancel: None,
-            hold_s: None,
-            verdict: None,
-            message: None,
-            created_at: now,
-            admitted_at: None,
-            finished_at: None,
-        }
+        };
+        Run::asked(self.context.now(), of, trigger, actor, gate)
     }
 
     /// A run that ended before anything was started.
