@@ -133,6 +133,8 @@ pub struct StatusEvent {
     pub description: String,
     /// Empty where there is none.
     pub target_url: String,
+    /// When it was posted, by GitHub's clock.
+    pub at: Option<Timestamp>,
 }
 
 /// A change to where the GitHub App is installed.

@@ -127,7 +127,21 @@ impl Allowance {
 }
 
 /// How often one run puts one context right that somebody else overwrote. Whoever does it more often means it.
-pub const MAX_REPAIRS: u32 = 3;
+const MAX_REPAIRS: u32 = 3;
+
+/// What is done about a context that somebody else overwrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwritten {
+    ToldAgain,
+    LeftToThem,
+}
+
+impl Overwritten {
+    /// After so many times that it was told again.
+    pub fn after(repairs: u32) -> Self {
+        if repairs < MAX_REPAIRS { Overwritten::ToldAgain } else { Overwritten::LeftToThem }
+    }
+}
 
 /// Writes per suite and run, the final one included.
 pub const WRITE_BUDGET: u32 = 12;

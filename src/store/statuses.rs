@@ -91,6 +91,8 @@ pub struct Told {
     pub state: StatusState,
     pub description: String,
     pub repairs: u32,
+    /// When.
+    pub at: Option<Timestamp>,
 }
 
 impl Store {
@@ -173,7 +175,7 @@ impl Store {
 
     /// What GitHub was told of a commit by statuses before then and should show; what is about to be told is left out.
     pub async fn told(&self, repo: &RepoName, sha: &Sha, before: Timestamp) -> Result<Vec<Told>> {
-        const SQL: &str = "SELECT context, state, description, repairs FROM statuses WHERE repo = $1 AND sha = $2 \
+        const SQL: &str = "SELECT context, state, description, repairs, published_at FROM statuses WHERE repo = $1 AND sha = $2 \
              AND published_gen = desired_gen AND report = 'statuses' AND COALESCE(published_at, 0) < $3 \
              ORDER BY context";
         on!(self, pool => {
@@ -183,6 +185,7 @@ impl Store {
                 state: row.one_of("state", "status")?,
                 description: row.text("description")?,
                 repairs: count(row, "repairs")?,
+                at: row.time_opt("published_at")?,
             })).collect()
         })
     }

@@ -225,6 +225,7 @@ pub(super) struct Status {
     pub(super) state: StatusState,
     pub(super) description: Option<String>,
     pub(super) target_url: Option<String>,
+    pub(super) created_at: Option<Timestamp>,
     pub(super) repository: Repository,
 }
 

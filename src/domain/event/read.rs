@@ -171,6 +171,7 @@ pub(super) fn status(body: &[u8]) -> Result<Event, BadPayload> {
         state: read.state,
         description: read.description.unwrap_or_default(),
         target_url: read.target_url.unwrap_or_default(),
+        at: read.created_at,
     }))
 }
 

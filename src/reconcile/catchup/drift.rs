@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Trouble, ago};
 use crate::domain::missed::OpenPull;
 use crate::domain::names::{RepoName, Sha};
-use crate::domain::status::MAX_REPAIRS;
+use crate::domain::status::Overwritten;
 use crate::ports::recall::Shown;
 use crate::reconcile::Context;
 use crate::store::Told;
@@ -46,12 +46,16 @@ impl Drift {
         let mut found = 0;
         for one in told.iter().filter(|told| !is_shown(told, shown)) {
             let (store, context) = (&self.context.store, &one.context);
-            if one.repairs < MAX_REPAIRS {
-                tracing::info!(%repo, head.sha = sha.short(), context, "GitHub shows something else; it is told again");
-                store.repair(repo, sha, context).await?;
-                found += 1;
-            } else if store.leave_contested(repo, sha, context).await? {
-                tracing::warn!(%repo, head.sha = sha.short(), context, "somebody else keeps overwriting this status; it is left");
+            match Overwritten::after(one.repairs) {
+                Overwritten::ToldAgain => {
+                    tracing::info!(%repo, head.sha = sha.short(), context, "GitHub shows something else; it is told again");
+                    store.repair(repo, sha, context).await?;
+                    found += 1;
+                }
+                Overwritten::LeftToThem if store.leave_contested(repo, sha, context).await? => {
+                    tracing::warn!(%repo, head.sha = sha.short(), context, "somebody else keeps overwriting this status; it is left");
+                }
+                Overwritten::LeftToThem => {}
             }
         }
         Ok(found)

@@ -1,5 +1,7 @@
 //! Statuses that somebody else posts over ours, told of by GitHub's `status` event: put right at once, but not for ever.
 
+use std::time::Duration;
+
 use portcullis_github::{Github, Permission, StatusState};
 
 use crate::support::gate::{Gate, LABEL, ONE_SUITE, WAITING};
@@ -53,9 +55,35 @@ async fn our_own_words_and_those_of_others_under_their_names_change_nothing() {
     gate.repo.post_status(&sha, "somebody/else", StatusState::Failure, "no", "mallory");
     gate.handled().await;
     gate.published().await;
+    let earlier = gate
+        .github
+        .deliveries()
+        .into_iter()
+        .find(|one| one.event == "status" && String::from_utf8_lossy(&one.payload).contains(WAITING));
+    let body = earlier.expect("we said so before").payload;
+    drop(gate.hook.deliver_raw(portcullis_github::RawDelivery::new("status", body)));
+    gate.handled().await;
+    gate.published().await;
     assert_eq!(gate.github.statuses(&sha).len(), before + 1);
     let looks = gate.github.requests().into_iter().filter(|request| request.path.ends_with("/status")).count();
     assert_eq!(looks, 0, "nothing of it was worth a question");
+}
+
+/// Whose link it carries says nothing about whose word it is.
+#[tokio::test]
+async fn a_forged_status_with_our_link_is_put_right_all_the_same() {
+    let (gate, sha) = ended().await;
+    let link = gate.github.status(&sha, CONTEXT).unwrap().target_url.unwrap();
+    gate.github.skip_time(Duration::from_secs(5));
+    gate.github.drop_deliveries(1);
+    gate.repo.post_status(&sha, CONTEXT, StatusState::Success, "trust me", "mallory");
+    gate.github.deliveries_settled().await;
+    let mut body: serde_json::Value = serde_json::from_slice(&gate.github.deliveries().pop().unwrap().payload).unwrap();
+    body["target_url"] = link.into();
+    drop(gate.hook.deliver_raw(portcullis_github::RawDelivery::new("status", body.to_string())));
+    gate.handled().await;
+    gate.published().await;
+    assert_eq!(last_by(&gate.github, &sha), "portcullis");
 }
 
 /// The webhook comes after ours was told again already.
