@@ -89,12 +89,9 @@ fn resumed(pull: &OpenPull, reason: CancelReason, at: Timestamp) -> Option<Misse
         CancelReason::Unlabelled => (!pull.labels.is_empty()).then_some(Missed::Labeled { after: Some(at) }),
         CancelReason::Drafted => (!pull.is_draft).then_some(Missed::ReadyForReview),
         CancelReason::Closed => Some(Missed::Reopened),
-        CancelReason::Superseded => Some(Missed::Synchronize),
-        CancelReason::Commanded
-        | CancelReason::Rebased
-        | CancelReason::Replaced
-        | CancelReason::Dequeued
-        | CancelReason::Uninstalled => None,
+        // What was out of reach is open to us again, or we would not see it.
+        CancelReason::Superseded | CancelReason::Uninstalled => Some(Missed::Synchronize),
+        CancelReason::Commanded | CancelReason::Rebased | CancelReason::Replaced | CancelReason::Dequeued => None,
     }
 }
 
@@ -203,6 +200,7 @@ mod tests {
         assert_eq!(missed(&pull(&[]), ended(Some(CancelReason::Unlabelled))), None);
         assert_eq!(missed(&pull(&[]), ended(Some(CancelReason::Closed))), Some(Missed::Reopened));
         assert_eq!(missed(&pull(&[]), ended(Some(CancelReason::Drafted))), Some(Missed::ReadyForReview));
+        assert_eq!(missed(&pull(&["x"]), ended(Some(CancelReason::Uninstalled))), Some(Missed::Synchronize));
         let draft = OpenPull { is_draft: true, ..pull(&[]) };
         assert_eq!(missed(&draft, ended(Some(CancelReason::Drafted))), None);
     }

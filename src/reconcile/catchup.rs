@@ -38,7 +38,7 @@ pub(super) struct CatchUp {
     /// Looked at last, and when.
     around: Option<(Timestamp, Around)>,
     drift: drift::Drift,
-    /// Repositories with live runs that were not to be found the last time.
+    /// Repositories with live runs that were not to be found when they were looked at last.
     missing: BTreeSet<RepoName>,
 }
 
@@ -66,17 +66,15 @@ impl CatchUp {
         let mut found = 0;
         let with_runs = views.iter().map(|view| view.run.repo.clone());
         let repos: BTreeSet<RepoName> = around.repos.iter().cloned().chain(with_runs).collect();
+        let were_missing = std::mem::take(&mut self.missing);
         for repo in repos {
             if self.context.ports.forge.allowance(&repo).is_some_and(crate::domain::status::Allowance::is_scarce) {
                 tracing::debug!(%repo, "no catching up while GitHub allows little");
                 continue;
             }
             match self.repository(&repo, &views, now).await {
-                Ok(rows) => {
-                    self.missing.remove(&repo);
-                    found += rows;
-                }
-                Err(Trouble::Forge(ForgeError::NotFound(why))) => found += self.lost(&repo, &views, &why).await?,
+                Ok(rows) => found += rows,
+                Err(Trouble::Missing(why)) => found += self.lost(&repo, &views, &were_missing, &why).await?,
                 Err(Trouble::Forge(error)) => tracing::warn!(%repo, error = chain(&error), "cannot be caught up with"),
                 Err(Trouble::Store(error)) => return Err(error.into()),
             }
@@ -166,7 +164,10 @@ impl CatchUp {
 
     /// Compares one repository's pull requests and statuses with what is stored.
     async fn repository(&mut self, repo: &RepoName, views: &[RunView], now: Timestamp) -> Result<usize, Trouble> {
-        let pulls = self.context.ports.recall.open_pulls(repo).await?;
+        let pulls = match self.context.ports.recall.open_pulls(repo).await {
+            Err(ForgeError::NotFound(why)) => return Err(Trouble::Missing(why)),
+            pulls => pulls?,
+        };
         let mut live: HashMap<u64, Vec<&Run>> = HashMap::new();
         for view in views.iter().filter(|view| view.run.repo == *repo && view.run.cancel.is_none()) {
             live.entry(view.run.pr.unwrap_or_default()).or_default().push(&view.run);
@@ -187,11 +188,18 @@ impl CatchUp {
 
     /// A repository is not to be found. Seen twice in a row, it is gone or out of reach, and so are its runs: GitHub itself may
     /// be wrong once.
-    async fn lost(&mut self, repo: &RepoName, views: &[RunView], why: &str) -> Result<usize, crate::store::StoreError> {
+    async fn lost(
+        &mut self,
+        repo: &RepoName,
+        views: &[RunView],
+        were_missing: &BTreeSet<RepoName>,
+        why: &str,
+    ) -> Result<usize, crate::store::StoreError> {
         tracing::warn!(%repo, why, "cannot be caught up with");
         let of_repo = |view: &&RunView| view.run.repo == *repo && view.run.cancel.is_none();
         let Some(last) = views.iter().rfind(of_repo) else { return Ok(0) };
-        if self.missing.insert(repo.clone()) {
+        self.missing.insert(repo.clone());
+        if !were_missing.contains(repo) {
             return Ok(0);
         }
         let made = out_of_reach(repo, &last.run.id.to_string());
@@ -279,6 +287,8 @@ const NOBODY: &str = "ghost";
 
 /// Why a repository was not compared.
 enum Trouble {
+    /// There is no such repository, or we may not see it.
+    Missing(String),
     Forge(ForgeError),
     Store(crate::store::StoreError),
 }

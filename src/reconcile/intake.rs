@@ -37,6 +37,8 @@ const MOST_KEPT: usize = 2000;
 const REREAD: SignedDuration = SignedDuration::from_mins(1);
 /// What could not be decided for as long is no news any more; what still matters of it, looking at pull requests finds.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
+/// Nor is it given up before it was tried as often: the time that we were down does not count.
+const TRIED_ENOUGH: u32 = 100;
 /// After our own failure.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -143,7 +145,7 @@ async fn act(desk: Arc<Desk>, item: Arc<Item>) -> anyhow::Result<Outcome> {
             Ok(Outcome::Settled)
         }
         Err(Trouble::Store(error)) => Err(error.into()),
-        Err(Trouble::Later(why, _)) if now.duration_since(item.received_at) > TOO_OLD => {
+        Err(Trouble::Later(why, _)) if is_hopeless(&item, now) => {
             tracing::warn!(delivery.id = item.guid, why, "delivery is given up");
             store.settle_delivery(&item.guid, &format!("given up: {why}"), now).await?;
             Ok(Outcome::Settled)
@@ -155,6 +157,10 @@ async fn act(desk: Arc<Desk>, item: Arc<Item>) -> anyhow::Result<Outcome> {
             Ok(Outcome::Later(until))
         }
     }
+}
+
+fn is_hopeless(item: &Item, now: Timestamp) -> bool {
+    now.duration_since(item.received_at) > TOO_OLD && item.tries() > TRIED_ENOUGH
 }
 
 /// Tries grow rarer: twice the pause after each, up to two minutes.

@@ -73,9 +73,11 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a webhook that came after `since` still waits to be acted upon.
+    /// Whether a webhook that came after `since` and may start or stop something still waits to be acted upon. Statuses, which
+    /// anybody may post in any number, do neither.
     pub async fn has_open_delivery(&self, since: Timestamp) -> Result<bool> {
-        const SQL: &str = "SELECT 1 FROM deliveries WHERE processed_at IS NULL AND received_at > $1 LIMIT 1";
+        const SQL: &str = "SELECT 1 FROM deliveries WHERE processed_at IS NULL AND received_at > $1 AND event <> 'status' \
+             LIMIT 1";
         on!(self, pool => Ok(sqlx::query(SQL).bind(millis(since)).fetch_optional(pool).await?.is_some()))
     }
 }

@@ -155,7 +155,9 @@ const SEE: &str = "INSERT INTO pulls (repo, number, head, head_since, draft_labe
      head_since = CASE WHEN pulls.head = excluded.head OR excluded.head_since < pulls.head_since THEN pulls.head_since \
          ELSE excluded.head_since END, \
      head = CASE WHEN excluded.head_since < pulls.head_since THEN pulls.head ELSE excluded.head END, \
-     draft_labelled = COALESCE($5, pulls.draft_labelled), labelled_at = COALESCE($6, pulls.labelled_at)";
+     draft_labelled = COALESCE($5, pulls.draft_labelled), \
+     labelled_at = CASE WHEN excluded.labelled_at < pulls.labelled_at THEN pulls.labelled_at \
+         ELSE COALESCE(excluded.labelled_at, pulls.labelled_at) END";
 const SEND: &str =
     "INSERT INTO messages (key, repo, pr, message, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 const TOUCH: &str = "UPDATE runs SET generation = generation + 1 WHERE id = $1 AND state <> 'finished'";

@@ -4,9 +4,10 @@ use portcullis::domain::attempt::{Attempt, AttemptState, Part, Spec, StopReason}
 use portcullis::domain::audit::Deed;
 use portcullis::domain::case::{Case, CaseId, Fold, Try, TryStatus};
 use portcullis::domain::cluster::{ClusterState, SetupState, Stage};
-use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces, Whose};
+use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces, Seen, Whose};
 use portcullis::domain::ids::RunId;
 use portcullis::domain::lint::{Lint, SuiteLint};
+use portcullis::domain::names::RepoName;
 use portcullis::domain::progress::Progress;
 use portcullis::domain::run::{CancelReason, Conclusion, Run, RunState, Trigger};
 use portcullis::domain::skip::{Hit, HitOutcome};
@@ -44,6 +45,33 @@ on_both_databases! {
         assert_eq!(store.accept(&batch[..1]).await.unwrap(), [Receipt::Duplicate]);
         let open = store.open_deliveries(0, 10).await.unwrap();
         assert_eq!(open.iter().map(|delivery| delivery.guid.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    /// A status starts nothing, so nothing that seems to be missing can be on its way with it.
+    async fn an_open_status_is_nothing_that_catching_up_waits_for(database: Database) {
+        let store = &database.store;
+        store.accept(&[NewDelivery { event: "status".into(), ..delivery("a") }]).await.unwrap();
+        assert!(!store.has_open_delivery(at(-1)).await.unwrap());
+        store.accept(&[delivery("b")]).await.unwrap();
+        assert!(store.has_open_delivery(at(-1)).await.unwrap());
+        assert!(!store.has_open_delivery(at(1)).await.unwrap(), "stuck");
+    }
+
+    async fn when_the_label_was_put_on_never_goes_back(database: Database) {
+        let store = &database.store;
+        let repo: RepoName = "acme/infra".parse().unwrap();
+        for (labelled, expected) in [(None, None), (Some(7), Some(7)), (Some(5), Some(7)), (None, Some(7)), (Some(9), Some(9))] {
+            let seen = Seen {
+                repo: repo.clone(),
+                number: 1,
+                head: "a".repeat(40).parse().unwrap(),
+                at: at(0),
+                draft_labelled: None,
+                labelled_at: labelled.map(at),
+            };
+            store.apply(&Effects::of("", vec![Effect::See(seen)]), None, at(10)).await.unwrap();
+            assert_eq!(store.seen(&repo, 1).await.unwrap().unwrap().labelled_at, expected.map(at));
+        }
     }
 
     async fn a_delivery_is_open_until_it_is_settled(database: Database) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use portcullis::store::NewDelivery;
-use portcullis_github::{Fault, Match, Permission, PrSpec, Pull, RawDelivery, Request, StatusState};
+use portcullis_github::{Fault, Github, Match, Permission, PrSpec, Pull, RawDelivery, Request, StatusState};
 use serde_json::json;
 
 use crate::support::engine::now;
@@ -122,9 +122,38 @@ async fn a_suspended_installation_is_left_alone_until_it_is_let_in_again() {
 
     gate.github.suspend_installation(installation, false);
     told(&gate, "unsuspend", "globex").await;
-    drop(theirs.unlabel(LABEL, "alice"));
-    drop(theirs.label(LABEL, "alice"));
+    gate.eventually("what was labelled is run again by itself", async || state(&gate, &theirs).await == "queued").await;
     gate.shows(&theirs.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
+    assert_eq!(gate.runs().await.len(), 3);
+}
+
+/// What cannot be found of a repository is no repository that cannot be found, and once is not twice.
+#[tokio::test]
+async fn only_a_repository_that_is_not_found_twice_in_a_row_is_out_of_reach() {
+    let gate = Gate::watching(ONE_SUITE, Permission::Admin).await;
+    let pr = gate.open_pr("feature");
+    drop(pr.label(LABEL, "alice"));
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
+    gate.published().await;
+    let (pulls, status) =
+        ("/repos/acme/infra/pulls".to_owned(), format!("/repos/acme/infra/commits/{}/status", pr.head_sha()));
+    let failed = |path: &str, code: u16| {
+        gate.github.requests().iter().filter(|one| one.path == path && one.status == Some(code)).count()
+    };
+    gate.github.fail_next(Match::get(&status), 1000, Fault::Status(404));
+    gate.until("it looks a few times", |_| (failed(&status, 404) >= 4).then_some(())).await;
+    assert_eq!(state(&gate, &pr).await, "queued", "a commit that is not found");
+    gate.github.heal();
+
+    for fault in [404, 403, 404] {
+        gate.github.fail_next(Match::get(&pulls), 1, Fault::Status(fault));
+    }
+    gate.until("it fails three times", |_| (failed(&pulls, 404) == 2 && failed(&pulls, 403) == 1).then_some(())).await;
+    let asked = |github: &Github| github.requests().iter().filter(|one| one.path == pulls).count();
+    let before = asked(&gate.github);
+    gate.until("it looks again", |github| (asked(github) >= before + 2).then_some(())).await;
+    gate.handled().await;
+    assert_eq!(state(&gate, &pr).await, "queued", "not found, not let in, not found");
 }
 
 #[tokio::test]
@@ -169,22 +198,43 @@ async fn a_commit_that_is_gone_is_told_nothing_for_ever() {
     assert_eq!(tries, 1);
 }
 
-#[tokio::test]
-async fn a_webhook_that_cannot_be_acted_upon_for_a_day_is_given_up() {
-    let gate = Gate::with_policy(ONE_SUITE).await;
+/// A webhook from more than a day ago that was tried so many times, and GitHub does not let us in now.
+async fn an_old_one(tries: u32, refusal: u16) -> (Gate, Pull) {
+    let mut gate = Gate::with_policy(ONE_SUITE).await;
     let pr = gate.open_pr("feature");
     gate.settled().await;
-    gate.github.fail_next(Match::get("/repos/acme/infra/*"), 1000, Fault::Status(403));
-    let opened = gate.github.deliveries().into_iter().rfind(|one| one.action.as_deref() == Some("opened")).unwrap();
+    gate.kill().await;
+    drop(pr.label(LABEL, "alice"));
+    gate.github.deliveries_settled().await;
+    let labelled = gate.github.deliveries().into_iter().rfind(|one| one.action.as_deref() == Some("labeled")).unwrap();
     let a_day_ago = now().saturating_sub(SignedDuration::from_hours(25)).unwrap();
     let old = NewDelivery {
         guid: "an-old-one".into(),
         event: "pull_request".into(),
-        body: opened.payload,
+        body: labelled.payload,
         received_at: a_day_ago,
         settled: None,
     };
     gate.store().accept(&[old]).await.unwrap();
+    for _ in 0..tries {
+        gate.store().postpone_delivery("an-old-one", "not now", a_day_ago).await.unwrap();
+    }
+    gate.github.fail_next(Match::get("/repos/acme/infra/*"), 1000, Fault::Status(refusal));
+    gate.start_again().await;
+    (gate, pr)
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_acted_upon_for_a_day_is_given_up() {
+    let (gate, pr) = an_old_one(101, 403).await;
     gate.handled().await;
     assert!(gate.log().contains("delivery is given up"), "{}", pr.number());
+}
+
+#[tokio::test]
+async fn a_webhook_that_waited_while_the_service_was_down_is_not_given_up_at_its_first_failure() {
+    let (gate, pr) = an_old_one(0, 502).await;
+    gate.eventually("it was tried", async || gate.log().contains("delivery waits")).await;
+    gate.github.heal();
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
 }
