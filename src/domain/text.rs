@@ -71,7 +71,7 @@ pub fn plain_line(text: &str) -> String {
 pub fn headline(message: &str) -> &str {
     let lines = || message.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
     let first = lines().next().unwrap_or("");
-    let telling = lines().find(|line| !is_source_place(line)).unwrap_or(first);
+    let telling = lines().find(|line| !is_source_place(line) && !is_panic_place(line)).unwrap_or(first);
     let telling = if telling.ends_with("Unexpected error:") {
         let before = lines().zip(lines().skip(1)).find(|(_, next)| *next == "occurred");
         before.map_or(telling, |(text, _)| text)
@@ -104,6 +104,11 @@ fn is_source_place(line: &str) -> bool {
             && !path.contains(char::is_whitespace)
             && !path.contains("://")
     })
+}
+
+/// `thread 'main' (7) panicked at src/lib.rs:11:19:`, as Rust begins; why it panicked is on the next line.
+fn is_panic_place(line: &str) -> bool {
+    line.starts_with("thread '") && line.contains(" panicked at ") && line.ends_with(':')
 }
 
 /// After ESC: `[`, parameters, then one final letter.

@@ -61,6 +61,10 @@ fn the_headline_skips_places_and_rules() {
     assert_eq!(headline("/src/foo.go:25\nexpected 1 to equal 2\n/src/foo.go:25"), "expected 1 to equal 2");
     assert_eq!(headline("\n  ------\n\nboom\n"), "boom");
     assert_eq!(headline("https://host:6443"), "https://host:6443");
+    let rust =
+        "thread 'tests::broken' (19416) panicked at src/lib.rs:11:19:\nassertion `left == right` failed\n  left: 1";
+    assert_eq!(headline(rust), "assertion `left == right` failed");
+    assert_eq!(headline("thread 'main' panicked at src/lib.rs:1:1:"), "thread 'main' panicked at src/lib.rs:1:1:");
     assert_eq!(headline("foo.go:25"), "foo.go:25");
     assert_eq!(headline(""), "");
     let kubernetes = "framework.go:629\nNov 20 22:06:21.290: Unexpected error:\n    <*errors.errorString | 0xc>: {\n        s: \"gone\",\n    }\n    pods \"a\" not found\noccurred\nutil.go:738";
