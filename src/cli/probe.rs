@@ -78,6 +78,8 @@ async fn probe(args: &Args, gate: &Gate, engine: &Engine) -> anyhow::Result<()> 
         probed = on_a_cluster(args, gate, name, suite, engine) => probed,
         () = told_to_end()? => Err(anyhow::anyhow!("interrupted")),
     };
+    // What stayed is tried once more, and what an interrupted call made after it was looked for is found.
+    let _ = take_away(&engine.docker).await;
     let left = take_away(&engine.docker).await;
     engine.docker.close().await;
     probed.and(left)
@@ -96,14 +98,25 @@ fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Whatever was made under this process's name, however the rest ended.
 async fn take_away(docker: &Docker) -> anyhow::Result<()> {
-    for attempt in SuiteExecutor::list(docker).await? {
-        docker.remove(attempt).await?;
-    }
-    for cluster in ClusterProvider::list(docker).await? {
+    let attempts = each(SuiteExecutor::list(docker).await, async |attempt| docker.remove(attempt).await).await;
+    let destroy = async |cluster| {
         out::line("taking the cluster away");
-        docker.destroy(cluster).await.context("taking the cluster away")?;
+        docker.destroy(cluster).await
+    };
+    let clusters = each(ClusterProvider::list(docker).await, destroy).await;
+    attempts.and(clusters.context("taking the cluster away"))
+}
+
+/// Takes away every one of those listed and gives the first error: one that stays keeps no other from going.
+async fn each<T, E>(listed: Result<Vec<T>, E>, take: impl AsyncFn(T) -> Result<(), E>) -> anyhow::Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut all = Ok(());
+    for one in listed? {
+        all = all.and(take(one).await);
     }
-    Ok(())
+    Ok(all?)
 }
 
 async fn on_a_cluster(
@@ -259,4 +272,24 @@ fn propose<'a>(entry: &SkipEntry, specs: impl Iterator<Item = &'a Spec>, outcome
     };
     out::line(&format!("`{}` ({}): {advice}", entry.pattern, entry.owner));
     bad.iter().for_each(|line| out::line(line));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_stays_keeps_no_other_from_going() {
+        let asked = RefCell::new(Vec::new());
+        let take = async |one: i32| {
+            asked.borrow_mut().push(one);
+            if one == 3 { Ok(()) } else { Err(std::io::Error::other(format!("{one} stays"))) }
+        };
+        let left = each(Ok(vec![1, 2, 3]), take).await.unwrap_err();
+        assert_eq!((left.to_string(), asked.take()), ("1 stays".to_owned(), vec![1, 2, 3]));
+        let unlisted = each(Err(std::io::Error::other("no list")), async |(): ()| Ok(())).await;
+        assert_eq!(unlisted.unwrap_err().to_string(), "no list");
+    }
 }
