@@ -1,8 +1,10 @@
 //! A results folder's tar, unpacked onto our own disk. The suite wrote it, so every entry is checked, everything is capped,
 //! and what is left out is named instead of failing the whole: the report may be the one entry that was fine.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use tar::EntryType;
@@ -85,7 +87,7 @@ impl Extraction<'_> {
             self.problems.note(format!("more than {} bytes of results: the rest was not read", self.read));
             return Ok(Go::Stop);
         }
-        let path = self.masked(entry.path()?.into_owned());
+        let path = self.masked(&entry.path()?);
         let Some(path) = plain(&path) else {
             self.problems.note(format!("result `{}` leaves the results folder: left out", path.display()));
             return Ok(Go::On);
@@ -102,12 +104,12 @@ impl Extraction<'_> {
         Ok(Go::On)
     }
 
-    /// A name may tell a secret just as well.
-    fn masked(&self, path: PathBuf) -> PathBuf {
-        match path.to_str() {
-            Some(text) if !self.mask.is_empty() => self.mask.text(text.to_owned()).into(),
-            Some(_) | None => path,
-        }
+    /// A name may tell a secret just as well, and need not be text.
+    fn masked(&self, path: &Path) -> PathBuf {
+        let (mut stream, mut name) = (self.mask.stream(), Vec::new());
+        stream.push(path.as_os_str().as_bytes(), &mut name);
+        stream.finish(&mut name);
+        OsString::from_vec(name).into()
     }
 
     fn folder(&mut self, path: &Path) -> Result<(), ArchiveError> {
@@ -202,6 +204,8 @@ impl Problems {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::super::hostile;
     use super::*;
 
@@ -261,11 +265,18 @@ mod tests {
             (EntryType::Regular, "results/across", "", &across),
             (EntryType::Symlink, "results/link-hunter2-token", "/etc", b""),
         ]);
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..23].copy_from_slice(b"results/\xff-hunter2-token");
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(0);
+        header.set_cksum();
+        let entries = [&header.as_bytes()[..], &entries].concat();
         let limits = ResultLimits { bytes: 1 << 20, entries: 30 };
         let problems = extract_results(&entries[..], &into, limits, &Masker::of(["hunter2-token"])).unwrap();
         assert_eq!(problems, ["result `link-***` is a link or a special file: left out"]);
         assert_eq!(fs::read_to_string(into.join("junit.xml")).unwrap(), "<failure message=\"***\"/>");
         assert_eq!(fs::read(into.join("***/of-***.txt")).unwrap(), b"x");
+        assert!(into.join(OsStr::from_bytes(b"\xff-***")).exists());
         assert_eq!(fs::read(into.join("across")).unwrap(), [vec![b'x'; PIECE - 4], b"***!".to_vec()].concat());
     }
 
