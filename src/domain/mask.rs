@@ -1,9 +1,10 @@
 //! Secrets taken out of text that people see: every place that holds a secret, a line of one, or one of the usual ways to write it
 //! becomes `***`. Pure. It guards against accidents; a program that wants to tell a secret finds a way of writing it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
@@ -15,12 +16,26 @@ use super::secret::SHORTEST;
 pub const MASK: &str = "***";
 /// Fewer characters of base64 would be found where no secret is.
 const SHORTEST_BASE64: usize = 8;
+/// Bytes of all patterns up to which the fastest automaton is worth its memory: up to half a kilobyte for each of them.
+const FAST: usize = 8 << 10;
+/// What stands for a double and a single quote: in text, in attributes, as HTML has it, as Go writes it.
+const QUOTES: [[&str; 2]; 7] = [
+    ["\"", "'"],
+    ["&quot;", "'"],
+    ["&quot;", "&apos;"],
+    ["&quot;", "&#39;"],
+    ["&quot;", "&#x27;"],
+    ["&#34;", "'"],
+    ["&#34;", "&#39;"],
+];
+/// And for a tab and a carriage return.
+const BLANKS: [[&str; 2]; 4] = [["\t", "\r"], ["&#x9;", "&#xD;"], ["&#9;", "&#13;"], ["&#09;", "&#13;"]];
 
 /// Finds secrets and covers them. The default finds none.
 #[derive(Clone, Default)]
 pub struct Masker {
     automaton: Option<AhoCorasick>,
-    /// What is looked for.
+    /// What is looked for, whole.
     patterns: Vec<String>,
     /// Bytes of the longest pattern.
     longest: usize,
@@ -36,13 +51,20 @@ impl fmt::Debug for Masker {
 impl Masker {
     /// A masker of these values.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let values: Vec<&str> = values.into_iter().collect();
         let mut patterns: Vec<String> =
-            values.into_iter().flat_map(ways_to_write).filter(|way| !way.is_empty()).collect();
+            values.iter().flat_map(|value| ways_to_write(value)).filter(|way| !way.is_empty()).collect();
         patterns.sort_unstable();
         patterns.dedup();
         let longest = patterns.iter().map(String::len).max().unwrap_or(0);
-        let automaton = (longest > 0)
-            .then(|| AhoCorasick::new(&patterns).expect("secrets are far smaller than what an automaton can hold"));
+        let folded: BTreeSet<String> = values.iter().flat_map(|value| in_folded_base64(value.trim())).collect();
+        let all = || patterns.iter().chain(&folded);
+        let fast = all().map(String::len).sum::<usize>() <= FAST;
+        let kind = if fast { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let automaton = (longest > 0).then(|| {
+            let built = AhoCorasick::builder().kind(Some(kind)).build(all());
+            built.expect("secrets are far smaller than what an automaton can hold")
+        });
         Self { automaton, patterns, longest }
     }
 
@@ -192,10 +214,20 @@ fn in_json(line: &str) -> [String; 2] {
     [plain, go]
 }
 
-fn in_xml(line: &str) -> [String; 2] {
-    let least = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let most = least.replace('"', "&quot;").replace('\'', "&apos;");
-    [least, most]
+/// Markup by its names and all else as one or another has it; or everything in figures.
+fn in_xml(line: &str) -> Vec<String> {
+    let named = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut all = Vec::new();
+    for [tab, end] in BLANKS {
+        let blank = named.replace('\t', tab).replace('\r', end);
+        all.extend(QUOTES.map(|[double, single]| blank.replace('"', double).replace('\'', single)));
+    }
+    let is_plain = |c: char| !matches!(c, '&' | '<' | '>' | '"' | '\'' | '\t' | '\r');
+    let written = |figures: fn(u32) -> String| {
+        line.chars().map(|c| if is_plain(c) { c.to_string() } else { figures(c.into()) }).collect::<String>()
+    };
+    all.extend([written(|c| format!("&#{c};")), written(|c| format!("&#x{c:X};")), written(|c| format!("&#x{c:x};"))]);
+    all
 }
 
 fn in_address(line: &str) -> [String; 2] {
@@ -217,6 +249,21 @@ fn in_base64(value: &str) -> Vec<String> {
     // Alone, and to its very end.
     let alone = [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD, &STANDARD, &URL_SAFE].map(|engine| engine.encode(value));
     all.extend(alone.into_iter().filter(|_| value.len() * 8 / 6 >= SHORTEST_BASE64));
+    all
+}
+
+/// For base64 in lines, however long these are: they begin and end with four letters that belong together, and fewer than eight at
+/// the end of one stay uncovered.
+fn in_folded_base64(value: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for before in 0..3_usize {
+        let bytes: Vec<u8> = std::iter::repeat_n(0, before).chain(value.bytes()).collect();
+        let (start, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        let Some(last) = end.checked_sub(SHORTEST_BASE64).filter(|last| *last >= start) else { continue };
+        let encoded = STANDARD_NO_PAD.encode(&bytes);
+        let together = (0..last).step_by(4).filter(|at| *at > start);
+        all.extend([start, last].into_iter().chain(together).map(|at| encoded[at..at + SHORTEST_BASE64].to_owned()));
+    }
     all
 }
 

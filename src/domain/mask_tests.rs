@@ -1,3 +1,4 @@
+use super::super::secret::LONGEST;
 use super::*;
 
 const TOKEN: &str = "ghp_0123456789abcdef";
@@ -68,9 +69,26 @@ fn the_usual_ways_to_write_it_are_known() {
         r#"p\u0026ss\u003cw\u003eord\"'\\ ü/+="#.to_owned(),
         r#"p&amp;ss&lt;w&gt;ord"'\ ü/+="#.to_owned(),
         r"p&amp;ss&lt;w&gt;ord&quot;&apos;\ ü/+=".to_owned(),
+        r"p&amp;ss&lt;w&gt;ord&#34;&#39;\ ü/+=".to_owned(),
+        r"p&amp;ss&lt;w&gt;ord&quot;'\ ü/+=".to_owned(),
+        r"p&amp;ss&lt;w&gt;ord&quot;&#39;\ ü/+=".to_owned(),
+        r"p&amp;ss&lt;w&gt;ord&quot;&#x27;\ ü/+=".to_owned(),
+        r"p&#38;ss&#60;w&#62;ord&#34;&#39;\ ü/+=".to_owned(),
+        r"p&#x26;ss&#x3C;w&#x3E;ord&#x22;&#x27;\ ü/+=".to_owned(),
+        r"p&#x26;ss&#x3c;w&#x3e;ord&#x22;&#x27;\ ü/+=".to_owned(),
         "p%26ss%3Cw%3Eord%22%27%5C%20%C3%BC%2F%2B%3D".to_owned(),
         "p%26ss%3cw%3eord%22%27%5c%20%c3%bc%2f%2b%3d".to_owned(),
     ] {
+        assert_eq!(masked(&masker, &format!("<{written}>")), "<***>", "{written}");
+    }
+}
+
+#[test]
+fn white_space_within_a_line_is_known_as_attributes_have_it() {
+    let masker = Masker::of(["user\t\"pass\"\rword"]);
+    for written in
+        ["user&#x9;&#34;pass&#34;&#xD;word", "user&#9;&quot;pass&quot;&#13;word", "user&#09;&quot;pass&quot;&#13;word"]
+    {
         assert_eq!(masked(&masker, &format!("<{written}>")), "<***>", "{written}");
     }
 }
@@ -92,6 +110,24 @@ fn base64_hides_it_nowhere() {
     }
     assert_eq!(masked(&masker, &format!("({})", STANDARD.encode(TOKEN))), "(***)");
     assert_eq!(masked(&Masker::of(["abcd"]), &STANDARD_NO_PAD.encode("abcd")), "YWJjZA", "too little to be sure of");
+}
+
+/// Lines of the standard tools have 76 columns, those of certificates 64.
+#[test]
+fn base64_in_lines_hides_it_nowhere_either() {
+    let letters: String = (0..40).map(|n| format!("{:04}", n * 7919 % 10_000)).collect();
+    let masker = Masker::of([TOKEN, &letters]);
+    for (secret, before) in [(&*letters, 0), (&*letters, 1), (&*letters, 50), (TOKEN, 41), (TOKEN, 47), (TOKEN, 50)] {
+        let written = STANDARD.encode(format!("{}{secret}{}", "~".repeat(before), "~".repeat(30)));
+        for columns in [64, 76] {
+            let lines: Vec<&str> =
+                written.as_bytes().chunks(columns).map(|line| str::from_utf8(line).unwrap()).collect();
+            let shown = masked(&masker, &lines.join("\n"));
+            // What is not the secret's is three bytes in four letters; fewer than eight letters at a fold are not sure.
+            let kept = shown.replace(MASK, "").len();
+            assert!(kept < (before + 30) * 4 / 3 + 6 + 2 * 7 + lines.len(), "{before} {columns}: {shown}");
+        }
+    }
 }
 
 #[test]
@@ -150,4 +186,12 @@ fn every_short_text_is_masked_as_the_rule_says() {
         assert_eq!(shown.replace(MASK, ""), kept, "{text}");
         assert_eq!(shown.contains(MASK), (0..9).any(hit), "{text}");
     }
+}
+
+#[test]
+fn a_secret_as_large_as_they_come_is_looked_for_in_bounded_memory() {
+    let letter = |n: u32| char::from_u32(33 + n.wrapping_mul(2_654_435_761) % 90).unwrap();
+    let masker = Masker::of([&*(0..LONGEST).map(|n| letter(n.try_into().unwrap())).collect::<String>()]);
+    let bytes = masker.automaton.map_or(0, |automaton| automaton.memory_usage());
+    assert!((1..40 << 20).contains(&bytes), "{bytes} bytes");
 }

@@ -112,6 +112,7 @@ const TELL_ALL: &str = r#"
       printf 'in two pieces: '; printf %s "$TOKEN" | cut -c1-9 | tr -d '\n'; sleep 1; printf %s "$TOKEN" | cut -c10-
       echo "$KEY"
       echo "base64 $(printf %s "$TOKEN" | base64)" >&2
+      echo 'folded'; printf %s "$KEY" | base64
       mkdir -p "$RESULTS_DIR/$TOKEN"; env > "$RESULTS_DIR/$TOKEN/env.txt"
       i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "still $i $TOKEN"; sleep 0.5; done
       numbers=$(printf %s "$TOKEN" | sed 's/&/\&#38;/; s/</\&#60;/; s/"/\&#34;/'); names=$(printf %s "$TOKEN" | sed 's/&/\&amp;/; s/</\&lt;/; s/"/\&quot;/')
@@ -192,7 +193,16 @@ async fn nobody_was_told(gate: &Gate, log: &str) {
     }
     seen.push(("GitHub".to_owned(), format!("{:?}", gate.github.requests()).into_bytes()));
     figure(&format!("{} places looked through", seen.len()));
-    let written = ["hunter2-&amp;", "hunter2-\\u0026", "hunter2-&<\\\"", "aHVudGVyMi0mPCJyZWdpc3Ry", "another-token"];
+    let written = [
+        "hunter2-&amp;",
+        "hunter2-&#",
+        "hunter2-\\u0026",
+        "hunter2-&<\\\"",
+        "aHVudGVyMi0mPCJyZWdpc3Ry",
+        // The key in lines of base64, of which each holds some of it.
+        "SUlFdlFJQkFEQU5CZ2txaGtpRzl3",
+        "another-token",
+    ];
     for (place, bytes) in seen {
         for secret in [TOKEN].iter().chain(&written).chain(&KEY) {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
