@@ -54,9 +54,17 @@ impl Secrets {
 
     /// What hides everything that suites of the gate may hold: a cluster that they share carries it from one to another.
     pub fn masker<'a>(&'a self, repo: &RepoName, gate: &'a Gate, more: impl IntoIterator<Item = &'a str>) -> Masker {
-        let asked = gate.suites.values().flat_map(|suite| suite.secrets.values());
-        let values = asked.filter_map(|name| Some(self.value(repo, name)?.expose_secret()));
-        Masker::of(values.chain(more))
+        Masker::of(self.asked(repo, gate).chain(more))
+    }
+
+    /// Whether this is the value of one that the gate asks for.
+    pub fn holds(&self, repo: &RepoName, gate: &Gate, value: &str) -> bool {
+        self.asked(repo, gate).any(|asked| asked == value)
+    }
+
+    fn asked<'a>(&'a self, repo: &RepoName, gate: &'a Gate) -> impl Iterator<Item = &'a str> {
+        let names = gate.suites.values().flat_map(|suite| suite.secrets.values());
+        names.filter_map(|name| Some(self.value(repo, name)?.expose_secret()))
     }
 
     fn value(&self, repo: &RepoName, name: &SecretName) -> Option<&SecretString> {

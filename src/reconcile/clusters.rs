@@ -1,6 +1,7 @@
 //! Cluster states, and nothing else, move here: created, found ready, found broken, taken away. The only one that destroys.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -142,7 +143,14 @@ async fn watch(context: &Context, cluster: &Cluster) -> anyhow::Result<Activity>
 
 async fn destroy(context: &Context, cluster: &Cluster) -> anyhow::Result<Activity> {
     match context.ports.provider.destroy(cluster.id).await {
-        Ok(()) => move_to(context, cluster, ClusterState::Destroyed, cluster.message.as_deref()).await,
+        Ok(()) => {
+            let moved = move_to(context, cluster, ClusterState::Destroyed, cluster.message.as_deref()).await?;
+            let others = context.store.open_clusters().await?;
+            if others.iter().all(|other| other.run != cluster.run) {
+                context.vault.forget(cluster.run);
+            }
+            Ok(moved)
+        }
         Err(error) => {
             tracing::warn!(cluster.id = %cluster.id, error = chain(&error), "tear-down failed; it is tried again");
             Ok(Activity::default().again(DESTROY_AGAIN))
@@ -153,8 +161,12 @@ async fn destroy(context: &Context, cluster: &Cluster) -> anyhow::Result<Activit
 /// What it looks like is kept before anything is taken away; losing that (we stop right here) costs a diagnosis, no more.
 async fn fail(context: &Context, cluster: &Cluster, why: &str) -> anyhow::Result<Activity> {
     let view = context.store.run_view(cluster.run).await?;
-    if let Ok(log) = context.ports.provider.diagnose(cluster.id).await {
-        let log = view.as_ref().map(|view| context.vault.of_run(view)).unwrap_or_default().text(log);
+    let mask = match &view {
+        Some(view) => context.vault.of_run(&*context.ports.executor, view).await.ok(),
+        None => Some(Arc::default()),
+    };
+    if let (Some(mask), Ok(log)) = (mask, context.ports.provider.diagnose(cluster.id).await) {
+        let log = mask.text(log);
         let path = context.artifacts.cluster_log(cluster.run, cluster.id);
         if let Some(folder) = path.parent() {
             tokio::fs::create_dir_all(folder).await?;

@@ -71,7 +71,6 @@ pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt
     let moved = context.store.finish_attempt(attempt, &evidence, shown, context.now()).await?;
     if moved {
         executor.remove(attempt.id).await?;
-        context.vault.forget(attempt.id);
     }
     Ok(Activity::changed(usize::from(moved)))
 }
