@@ -247,6 +247,8 @@ CREATE TABLE pulls (
     number         BIGINT NOT NULL,
     head           TEXT NOT NULL,
     head_since     BIGINT NOT NULL,
+    -- Who pushed that commit; unknown where no webhook told.
+    pusher         TEXT,
     -- Somebody put the label on while it was a draft, so that it is tested as a draft too: 0 or 1.
     draft_labelled BIGINT NOT NULL DEFAULT 0,
     -- When the label that starts runs was put on last, by the forge's clock.
@@ -260,6 +262,8 @@ CREATE TABLE approvals (
     pr    BIGINT NOT NULL,
     sha   TEXT NOT NULL,
     actor TEXT NOT NULL,
+    -- Of this very commit, or by trust in whoever opened the pull request.
+    basis TEXT NOT NULL,
     at    BIGINT NOT NULL,
     PRIMARY KEY (repo, pr, sha)
 );

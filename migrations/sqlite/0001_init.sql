@@ -245,6 +245,8 @@ CREATE TABLE pulls (
     number         INTEGER NOT NULL,
     head           TEXT NOT NULL,
     head_since     INTEGER NOT NULL,
+    -- Who pushed that commit; unknown where no webhook told.
+    pusher         TEXT,
     -- Somebody put the label on while it was a draft, so that it is tested as a draft too: 0 or 1.
     draft_labelled INTEGER NOT NULL DEFAULT 0,
     -- When the label that starts runs was put on last, by the forge's clock.
@@ -258,6 +260,8 @@ CREATE TABLE approvals (
     pr    INTEGER NOT NULL,
     sha   TEXT NOT NULL,
     actor TEXT NOT NULL,
+    -- Of this very commit, or by trust in whoever opened the pull request.
+    basis TEXT NOT NULL,
     at    INTEGER NOT NULL,
     PRIMARY KEY (repo, pr, sha)
 ) STRICT;

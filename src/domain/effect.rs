@@ -56,6 +56,7 @@ pub enum Effect {
         pr: u64,
         sha: Sha,
         by: String,
+        basis: Basis,
         why: String,
     },
     Withdraw {
@@ -153,6 +154,16 @@ pub enum Over {
     Anything,
 }
 
+/// On what a commit is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Somebody who may start runs has asked for this very commit, or pushed it.
+    Commit,
+    /// Somebody who may start runs stands behind the pull request; who pushed this commit is another question.
+    Pull,
+}
+
 /// A suite declared unneeded on one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
@@ -193,6 +204,8 @@ pub struct Seen {
     pub head: Sha,
     /// By the forge's clock; counts from the first sight of this head.
     pub at: Timestamp,
+    /// Who pushed it, where the webhook tells.
+    pub pusher: Option<String>,
     /// Whether it is tested although it is a draft; `None` leaves that as it is.
     pub draft_labelled: Option<bool>,
     /// When the label that starts runs was put on last, by the forge's clock; `None` leaves that as it is.

@@ -44,6 +44,8 @@ pub struct PullRequestEvent {
     pub author: String,
     /// Who caused the event.
     pub sender: String,
+    /// Who pushed the head, where the event tells.
+    pub pusher: Option<String>,
     pub sender_is_bot: bool,
     pub labels: Vec<String>,
     /// When the pull request was changed, by GitHub's clock.

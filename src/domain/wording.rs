@@ -81,6 +81,12 @@ pub fn secrets_withheld(login: &str, did: &str) -> String {
     cut(&format!("not run: it needs secrets, and {login}, who {did}, may not start runs here"), MAX_DESCRIPTION)
 }
 
+/// A suite has secrets, and nobody who may start runs stands up for this commit.
+pub fn secrets_unapproved(sha: &Sha) -> String {
+    let (sha, who) = (sha.short(), "nobody who may start runs has pushed or approved");
+    cut(&format!("not run: it needs secrets, and {who} {sha}: /ok-to-test {sha} does"), MAX_DESCRIPTION)
+}
+
 /// The label is missing.
 pub fn label_wanted(label: &str) -> String {
     format!("waiting for the {label} label")

@@ -141,17 +141,21 @@ macro_rules! say {
     }};
 }
 
-const APPROVE: &str =
-    "INSERT INTO approvals (repo, pr, sha, actor, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+/// Who asks for the commit itself says more than who stands behind the pull request.
+const APPROVE: &str = "INSERT INTO approvals (repo, pr, sha, actor, basis, at) VALUES ($1, $2, $3, $4, $5, $6) \
+     ON CONFLICT (repo, pr, sha) DO UPDATE SET actor = excluded.actor, basis = excluded.basis, at = excluded.at \
+     WHERE approvals.basis = 'pull' AND excluded.basis = 'commit'";
 const WITHDRAW: &str = "DELETE FROM approvals WHERE repo = $1 AND pr = $2 AND sha = $3";
 const WAIVE: &str = "INSERT INTO waivers (repo, sha, suite, kind, actor, reason, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
      ON CONFLICT (repo, sha, suite) DO UPDATE SET kind = excluded.kind, actor = excluded.actor, \
      reason = excluded.reason, at = excluded.at";
 const UNWAIVE: &str = "DELETE FROM waivers WHERE repo = $1 AND sha = $2 AND suite = $3";
 /// Seen again at an older time than before, it is an older sight.
-const SEE: &str = "INSERT INTO pulls (repo, number, head, head_since, draft_labelled, labelled_at) \
-     VALUES ($1, $2, $3, $4, COALESCE($5, 0), $6) \
+const SEE: &str = "INSERT INTO pulls (repo, number, head, head_since, draft_labelled, labelled_at, pusher) \
+     VALUES ($1, $2, $3, $4, COALESCE($5, 0), $6, $7) \
      ON CONFLICT (repo, number) DO UPDATE SET \
+     pusher = CASE WHEN pulls.head = excluded.head THEN COALESCE(pulls.pusher, excluded.pusher) \
+         WHEN excluded.head_since < pulls.head_since THEN pulls.pusher ELSE excluded.pusher END, \
      head_since = CASE WHEN pulls.head = excluded.head OR excluded.head_since < pulls.head_since THEN pulls.head_since \
          ELSE excluded.head_since END, \
      head = CASE WHEN excluded.head_since < pulls.head_since THEN pulls.head ELSE excluded.head END, \
@@ -173,10 +177,9 @@ const UNHOLD: &str = "UPDATE runs SET hold_s = NULL, generation = generation + 1
 macro_rules! keep {
     ($tx:expr, $effect:expr, $now:expr) => {
         match $effect {
-            Effect::Approve { repo, pr, sha, by, why } => {
-                let number = i64::try_from(*pr).unwrap_or(i64::MAX);
-                let new = execute!(&mut *$tx, APPROVE, repo.as_str(), number, sha.as_str(), by.as_str(), millis($now));
-                if new == 1 {
+            Effect::Approve { repo, pr, sha, by, basis, why } => {
+                let (number, basis, by) = (i64::try_from(*pr).unwrap_or(i64::MAX), name_of(basis), by.as_str());
+                if execute!(&mut *$tx, APPROVE, repo.as_str(), number, sha.as_str(), by, basis, millis($now)) == 1 {
                     note!($tx, super::audit::about(repo, *pr, sha, Deed::Approved, by, why, $now));
                 }
             }
@@ -207,7 +210,7 @@ macro_rules! keep {
                 let draft = seen.draft_labelled.map(i64::from);
                 let labelled = seen.labelled_at.map(millis);
                 let (repo, head) = (seen.repo.as_str(), seen.head.as_str());
-                execute!(&mut *$tx, SEE, repo, number, head, millis(seen.at), draft, labelled);
+                execute!(&mut *$tx, SEE, repo, number, head, millis(seen.at), draft, labelled, seen.pusher.as_deref());
             }
             Effect::Send { key, repo, pr, message } => {
                 let number = i64::try_from(*pr).unwrap_or(i64::MAX);

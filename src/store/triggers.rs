@@ -5,7 +5,7 @@ use super::rows::Columns;
 use super::runs::run;
 use super::{Result, Store, on};
 use crate::domain::cluster::Cluster;
-use crate::domain::effect::{Seen, Waiver};
+use crate::domain::effect::{Basis, Seen, Waiver};
 use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::run::Run;
@@ -37,19 +37,25 @@ impl Store {
                 number: pr,
                 head: row.parsed("head", "commit id")?,
                 at: row.time("head_since")?,
+                pusher: row.text_opt("pusher")?,
                 draft_labelled: Some(row.int("draft_labelled")? == 1),
                 labelled_at: row.time_opt("labelled_at")?,
             })).transpose()
         })
     }
 
-    /// Whether somebody who may has let this commit in.
-    pub async fn is_approved(&self, repo: &RepoName, pr: u64, sha: &Sha) -> Result<bool> {
-        const SQL: &str = "SELECT 1 FROM approvals WHERE repo = $1 AND pr = $2 AND sha = $3";
+    /// On what somebody who may has let this commit in; `None` where nobody has.
+    pub async fn approval(&self, repo: &RepoName, pr: u64, sha: &Sha) -> Result<Option<Basis>> {
+        const SQL: &str = "SELECT basis FROM approvals WHERE repo = $1 AND pr = $2 AND sha = $3";
         on!(self, pool => {
             let query = sqlx::query(SQL).bind(repo.as_str()).bind(number(pr)).bind(sha.as_str());
-            Ok(query.fetch_optional(pool).await?.is_some())
+            query.fetch_optional(pool).await?.map(|row| row.one_of("basis", "basis of an approval")).transpose()
         })
+    }
+
+    /// Whether somebody who may has let this commit in.
+    pub async fn is_approved(&self, repo: &RepoName, pr: u64, sha: &Sha) -> Result<bool> {
+        Ok(self.approval(repo, pr, sha).await?.is_some())
     }
 
     /// What was declared unneeded on a commit.

@@ -66,6 +66,7 @@ on_both_databases! {
                 number: 1,
                 head: "a".repeat(40).parse().unwrap(),
                 at: at(0),
+                pusher: None,
                 draft_labelled: None,
                 labelled_at: labelled.map(at),
             };

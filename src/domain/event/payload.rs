@@ -91,6 +91,8 @@ pub(super) struct PullRequest {
     pub(super) sender: User,
     pub(super) label: Option<Label>,
     pub(super) changes: Option<Changes>,
+    /// The head that was pushed.
+    pub(super) after: Option<Sha>,
 }
 
 #[derive(Deserialize)]

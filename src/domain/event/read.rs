@@ -27,6 +27,8 @@ pub(super) fn pull_request(body: &[u8]) -> Result<Event, BadPayload> {
     if pr.state == "closed" && may_start(&action) {
         return Ok(CLOSED);
     }
+    // The pull request may show a head that was pushed after the one the event is about.
+    let is_of_head = action == PullRequestAction::Synchronize && read.after.as_ref() == Some(&pr.head.sha);
     Ok(Event::PullRequest(PullRequestEvent {
         action,
         repo: read.repository.full_name,
@@ -36,6 +38,7 @@ pub(super) fn pull_request(body: &[u8]) -> Result<Event, BadPayload> {
         base_ref: pr.base.branch,
         draft: pr.draft,
         author: login(pr.user),
+        pusher: is_of_head.then(|| read.sender.login.clone()),
         sender_is_bot: read.sender.is_bot(),
         sender: read.sender.login,
         labels: pr.labels.into_iter().map(|label| label.name).collect(),

@@ -49,11 +49,25 @@ fn a_label_carries_everything_intake_needs() {
             draft: false,
             author: "ada".to_owned(),
             sender: "grace".to_owned(),
+            pusher: None,
             sender_is_bot: false,
             labels: vec!["ready-to-test".to_owned(), "bug".to_owned()],
             at: None,
         }
     );
+}
+
+#[test]
+fn who_pushed_the_head_is_known_only_from_an_event_about_that_head() {
+    let mut payload = pull_request_payload("synchronize");
+    assert_eq!(pull(&payload).pusher, None);
+    for (after, pusher) in [(HEAD, Some("grace".to_owned())), (BASE, None)] {
+        payload["after"] = json!(after);
+        assert_eq!(pull(&payload).pusher, pusher);
+    }
+    payload["action"] = json!("reopened");
+    payload["after"] = json!(HEAD);
+    assert_eq!(pull(&payload).pusher, None);
 }
 
 #[test]

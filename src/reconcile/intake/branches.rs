@@ -5,7 +5,7 @@ use super::desk::{Desk, Trouble};
 use super::lanes::Item;
 use super::policy::Policy;
 use super::start::{Start, Subject, Suites};
-use crate::domain::effect::{Effects, Replaces};
+use crate::domain::effect::{Basis, Effects, Replaces};
 use crate::domain::event::{CheckEvent, PushEvent};
 use crate::domain::gate::Gate;
 use crate::domain::names::{RepoName, SuiteName};
@@ -41,6 +41,7 @@ impl Desk {
                 gate: &gate,
                 trigger: Trigger::Base,
                 actor: &event.sender,
+                basis: Basis::Pull,
                 why: format!("{} moved to {}", event.branch, event.after.short()),
                 suites: Suites::Needed,
                 retry_of: None,
@@ -108,6 +109,7 @@ impl Desk {
             gate: &gate,
             trigger: Trigger::Recheck,
             actor: &event.sender,
+            basis: Basis::Pull,
             why: "the check was asked for again".to_owned(),
             suites: Suites::Exactly(&suites),
             retry_of: None,

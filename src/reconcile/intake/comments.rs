@@ -7,7 +7,7 @@ use super::policy::Policy;
 use super::start::{Start, Subject, Suites};
 use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::command::{Command, Misread, Retest, Selection, read};
-use crate::domain::effect::{Effect, Effects, Replaces, Seen, WaiverKind};
+use crate::domain::effect::{Basis, Effect, Effects, Replaces, Seen, WaiverKind};
 use crate::domain::event::CommentEvent;
 use crate::domain::gate::{GATE_PATH, Gate};
 use crate::domain::ids::RunId;
@@ -218,16 +218,18 @@ impl Desk {
             return Ok(());
         }
         let why = talk.event.body.lines().map(str::trim).find(|line| line.starts_with('/')).unwrap_or("a command");
+        let basis = basis(talk);
         let start = Start {
             gate: talk.gate,
             trigger: Trigger::Comment,
             actor: &talk.event.author,
+            basis,
             why: format!("a comment: {}", crate::domain::command::shown(why)),
             suites: how,
             retry_of,
             replaces: Replaces::Nothing,
         };
-        answer.effects.extend(approve(talk));
+        answer.effects.extend((basis == Basis::Commit).then(|| approve(talk)));
         answer.effects.extend(self.start(&subject(talk), start).await?);
         answer.started();
         choice.started(suites);
@@ -245,7 +247,7 @@ impl Desk {
             answer.refuse(format!("the head is `{}` now: `/ok-to-test {0}` approves that.", talk.pr.head.short()));
             return Ok(());
         }
-        answer.effects.extend(approve(talk));
+        answer.effects.push(approve(talk));
         let suites = choice.open();
         if suites.is_empty() {
             return Ok(());
@@ -254,6 +256,7 @@ impl Desk {
             gate: talk.gate,
             trigger: Trigger::Comment,
             actor: &talk.event.author,
+            basis: Basis::Commit,
             why: format!("/ok-to-test of {}", talk.pr.head.short()),
             suites: Suites::NeededOf(&suites),
             retry_of: None,
@@ -292,15 +295,21 @@ fn was_seen(seen: &Seen, event: &CommentEvent, pr: &PullRequest) -> bool {
     seen.head == pr.head && event.at.is_none_or(|at| at >= seen.at)
 }
 
-/// Whoever may start a commit that nobody has let in yet, lets it in.
-fn approve(talk: &Talk<'_>) -> Option<Effect> {
-    (!talk.approved).then(|| Effect::Approve {
+/// A command asks for the commit that whoever wrote it can have seen, if he may let it in.
+fn basis(talk: &Talk<'_>) -> Basis {
+    if talk.may_write && talk.head_was_seen { Basis::Commit } else { Basis::Pull }
+}
+
+/// Whoever may start a commit, lets it in.
+fn approve(talk: &Talk<'_>) -> Effect {
+    Effect::Approve {
         repo: talk.event.repo.clone(),
         pr: talk.event.number,
         sha: talk.pr.head.clone(),
         by: talk.event.author.clone(),
+        basis: Basis::Commit,
         why: "a comment".to_owned(),
-    })
+    }
 }
 
 fn subject<'a>(talk: &Talk<'a>) -> Subject<'a> {

@@ -195,6 +195,7 @@ mod tests {
             draft: false,
             author: "alice".into(),
             sender: "alice".into(),
+            pusher: None,
             sender_is_bot: false,
             labels: vec![],
             at: None,

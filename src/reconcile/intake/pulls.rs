@@ -5,7 +5,7 @@ use super::lanes::Item;
 use super::policy::Policy;
 use super::start::{Start, Subject, Suites};
 use crate::domain::audit::{AuditEntry, Deed};
-use crate::domain::effect::{Effect, Effects, Over, Replaces, Seen, Whose};
+use crate::domain::effect::{Basis, Effect, Effects, Over, Replaces, Seen, Whose};
 use crate::domain::event::{PullRequestAction, PullRequestEvent};
 use crate::domain::gate::{GATE_PATH, Gate};
 use crate::domain::message::Message;
@@ -34,6 +34,7 @@ struct Ask<'a> {
     replaces: Replaces,
     /// Whose trust lets the commit in.
     by: String,
+    basis: Basis,
 }
 
 impl Desk {
@@ -74,8 +75,8 @@ impl Desk {
             effects.extend(unlabel(item, event, gate, &format!("{} may not start runs", event.sender)));
             return Ok(Effects::of(format!("{} may not start runs", event.sender), effects));
         }
-        let (why, by) = ("the label was put on", event.sender.clone());
-        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by };
+        let (why, by, basis) = ("the label was put on", event.sender.clone(), Basis::Commit);
+        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by, basis };
         self.let_in(item, &look, &ask).await
     }
 
@@ -89,7 +90,10 @@ impl Desk {
             return Ok(self.announce(event, &look));
         }
         if let Some(by) = self.trusted(event, &look.gate, &[&event.sender]).await? {
-            let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by };
+            // Who opens it with the label on asks for what it is then.
+            let opener = (event.action == PullRequestAction::Opened).then_some(&event.sender);
+            let basis = self.basis(event, &look.gate, opener).await?;
+            let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by, basis };
             return self.let_in(item, &look, &ask).await;
         }
         Ok(self.shut_out(item, event, &look))
@@ -104,7 +108,8 @@ impl Desk {
             Looked::At(look) => match self.trusted(event, &look.gate, &[&event.sender, &event.author]).await? {
                 Some(by) => {
                     let why = "a new commit was pushed";
-                    let ask = Ask { event, trigger: Trigger::Push, why, replaces: Replaces::Others, by };
+                    let basis = self.basis(event, &look.gate, event.pusher.as_ref()).await?;
+                    let ask = Ask { event, trigger: Trigger::Push, why, replaces: Replaces::Others, by, basis };
                     self.let_in(item, &look, &ask).await?
                 }
                 None => self.shut_out(item, event, &look),
@@ -165,8 +170,8 @@ impl Desk {
         let Some(by) = self.trusted(event, &look.gate, &[&event.sender]).await? else {
             return Ok(self.shut_out(item, event, &look));
         };
-        let why = "it is ready for review";
-        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by };
+        let (why, basis) = ("it is ready for review", Basis::Pull);
+        let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by, basis };
         self.let_in(item, &look, &ask).await
     }
 
@@ -178,8 +183,8 @@ impl Desk {
             Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => self.drafted(event, &look),
             Looked::At(look) => match self.trusted(event, &look.gate, &[&event.sender]).await? {
                 Some(by) => {
-                    let why = "it goes into another branch";
-                    let ask = Ask { event, trigger: Trigger::Base, why, replaces: Replaces::Everything, by };
+                    let (why, basis) = ("it goes into another branch", Basis::Pull);
+                    let ask = Ask { event, trigger: Trigger::Base, why, replaces: Replaces::Everything, by, basis };
                     self.let_in(item, &look, &ask).await?
                 }
                 None => self.shut_out(item, event, &look),
@@ -233,6 +238,13 @@ impl Desk {
         Ok(None)
     }
 
+    /// What the commit is let in on by somebody, if anybody, who brought this very commit.
+    async fn basis(&self, event: &PullRequestEvent, gate: &Gate, by: Option<&String>) -> Result<Basis, Trouble> {
+        let Some(by) = by else { return Ok(Basis::Pull) };
+        let may = self.people.may_run(&event.repo, &gate.rules, by).await?;
+        Ok(if may { Basis::Commit } else { Basis::Pull })
+    }
+
     /// Drafts run only when they got the label as drafts.
     async fn is_untested_draft(&self, event: &PullRequestEvent, pr: &PullRequest) -> Result<bool, Trouble> {
         let seen = self.context.store.seen(&event.repo, event.number).await?;
@@ -248,12 +260,14 @@ impl Desk {
             pr: event.number,
             sha: look.pr.head.clone(),
             by: ask.by.clone(),
+            basis: ask.basis,
             why: ask.why.to_owned(),
         }];
         let start = Start {
             gate: &look.gate,
             trigger: ask.trigger,
             actor: &event.sender,
+            basis: ask.basis,
             why: ask.why.to_owned(),
             suites: Suites::Needed,
             retry_of: None,
@@ -350,6 +364,7 @@ fn seen(item: &Item, event: &PullRequestEvent, effects: &Effects) -> Seen {
         number: event.number,
         head: event.head.clone(),
         at: event.at.unwrap_or(item.received_at),
+        pusher: event.pusher.clone(),
         draft_labelled,
         labelled_at: labelled.then_some(event.at).flatten(),
     }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::desk::{Desk, Trouble};
-use crate::domain::effect::{Effect, NewRun, Replaces};
+use crate::domain::effect::{Basis, Effect, NewRun, Replaces};
 use crate::domain::gate::{Checkout, Gate};
 use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
@@ -31,6 +31,8 @@ pub(super) struct Start<'a> {
     pub(super) gate: &'a Gate,
     pub(super) trigger: Trigger,
     pub(super) actor: &'a str,
+    /// How the start itself stands to the commit.
+    pub(super) basis: Basis,
     pub(super) why: String,
     pub(super) suites: Suites<'a>,
     pub(super) retry_of: Option<RunId>,
@@ -81,7 +83,7 @@ impl Desk {
             }
             Suites::Needed | Suites::NeededOf(_) => self.known(subject, &gate).await?,
         };
-        for (suite, conclusion) in self.withheld(subject, &gate, start.actor).await? {
+        for (suite, conclusion) in self.withheld(subject, &gate, &start).await? {
             if !concluded.iter().any(|(known, _)| *known == suite) {
                 concluded.push((suite, conclusion));
             }
@@ -125,25 +127,51 @@ impl Desk {
         Ok(gate.suites.keys().filter_map(|name| Some((name.clone(), known(name)?))).collect())
     }
 
-    /// Suites with secrets are for changes that somebody who may start runs has written and asked for.
+    /// Suites with secrets are for changes that people who may start runs have written, pushed or approved, and asked for. Who
+    /// moves the base branch asks for nothing.
     async fn withheld(
         &self,
         subject: &Subject<'_>,
         gate: &Gate,
-        actor: &str,
+        start: &Start<'_>,
     ) -> Result<Vec<(SuiteName, Conclusion)>, Trouble> {
         let mut suites = secret::withheld(&gate.suites).peekable();
         if suites.peek().is_none() {
             return Ok(vec![]);
         }
-        for (login, did) in [(subject.pr.author.as_str(), "wrote the change"), (actor, "asked for it")] {
+        let Some(description) = self.why_withheld(subject, gate, start).await? else { return Ok(vec![]) };
+        let conclusion = Conclusion { verdict: Verdict::Error, description };
+        Ok(suites.map(|suite| (suite.clone(), conclusion.clone())).collect())
+    }
+
+    async fn why_withheld(
+        &self,
+        subject: &Subject<'_>,
+        gate: &Gate,
+        start: &Start<'_>,
+    ) -> Result<Option<String>, Trouble> {
+        let asked = (start.trigger != Trigger::Base).then_some((start.actor, "asked for it"));
+        for (login, did) in [(subject.pr.author.as_str(), "wrote the change")].into_iter().chain(asked) {
             if !self.people.may_run(subject.repo, &gate.rules, login).await? {
-                let description = wording::secrets_withheld(login, did);
-                let conclusion = Conclusion { verdict: Verdict::Error, description };
-                return Ok(suites.map(|suite| (suite.clone(), conclusion.clone())).collect());
+                return Ok(Some(wording::secrets_withheld(login, did)));
             }
         }
-        Ok(vec![])
+        let vouched = start.basis == Basis::Commit || self.is_vouched_for(subject, gate).await?;
+        Ok((!vouched).then(|| wording::secrets_unapproved(&subject.pr.head)))
+    }
+
+    /// Whether somebody who may start runs has approved this very commit or pushed it. Whoever wrote the pull request may let others
+    /// push to its branch.
+    async fn is_vouched_for(&self, subject: &Subject<'_>, gate: &Gate) -> Result<bool, Trouble> {
+        let (store, head) = (&self.context.store, &subject.pr.head);
+        if store.approval(subject.repo, subject.number, head).await? == Some(Basis::Commit) {
+            return Ok(true);
+        }
+        let seen = store.seen(subject.repo, subject.number).await?.filter(|seen| seen.head == *head);
+        match seen.and_then(|seen| seen.pusher) {
+            Some(pusher) => self.people.may_run(subject.repo, &gate.rules, &pusher).await,
+            None => Ok(false),
+        }
     }
 
     /// Suites that no changed file needs. Too many files need them all.

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 use std::sync::Mutex;
+use std::time::Duration;
 
-use portcullis_github::{Permission, PrSpec, Pull, StatusState};
+use portcullis_github::{Permission, PrSpec, Pull, RawDelivery, StatusState};
 
 use crate::support::engine::{NOBODY, busybox, figure, run};
 use crate::support::gate::{Gate, LABEL, WAITING};
@@ -74,6 +75,107 @@ async fn a_gate_may_say_that_they_are_for_anyone() {
     drop(pr.label(LABEL, "alice"));
     gate.settled().await;
     gate.shows(&pr.head_sha(), &["open", "closed"], StatusState::Pending, WAITING).await;
+}
+
+/// Of alice's labelled change, to whose branch others may push.
+async fn moving() -> (Gate, Pull) {
+    let rules = "commands: {cool_down: 1s}\non_base_move: rerun_before_merge";
+    let gate = Gate::with_settings(&format!("{rules}\n{TWO}"), REGISTRY).await;
+    gate.github.user("bob").permission("acme/infra", Permission::Write);
+    let pr = by(&gate, "alice");
+    drop(pr.label(LABEL, "alice"));
+    gate.settled().await;
+    assert_eq!(shown(&gate, &pr, "closed"), waits());
+    (gate, pr)
+}
+
+/// What the suite with secrets says of a commit that nobody stands up for.
+fn unapproved(pr: &Pull) -> (StatusState, String) {
+    let sha = pr.head_sha();
+    let words = "nobody who may start runs has pushed or approved";
+    (StatusState::Error, format!("not run: it needs secrets, and {words} {0}: /ok-to-test {0} does", &sha[..12]))
+}
+
+#[tokio::test]
+async fn a_base_that_moves_brings_no_secrets_to_what_an_outsider_pushed() {
+    let (gate, pr) = moving().await;
+    drop(pr.push([("CHANGES.md", "mallory's\n")], "mallory"));
+    gate.settled().await;
+    assert_eq!((shown(&gate, &pr, "open"), shown(&gate, &pr, "closed").0), (waits(), StatusState::Error));
+    // Pushing the same commit anew, which runs for it, is no approval of it.
+    let pushed =
+        gate.github.deliveries().into_iter().rfind(|one| one.action.as_deref() == Some("synchronize")).unwrap();
+    drop(gate.hook.deliver_raw(RawDelivery::new("pull_request", pushed.payload)));
+    gate.settled().await;
+    drop(gate.repo.push("main", [("elsewhere.txt", "moved\n")], "bob"));
+    gate.settled().await;
+    assert_eq!(gate.runs().await.iter().filter(|run| run["trigger"] == "base").count(), 1);
+    assert_eq!((shown(&gate, &pr, "open"), shown(&gate, &pr, "closed")), (waits(), unapproved(&pr)));
+
+    drop(pr.comment("alice", &format!("/ok-to-test {}", &pr.head_sha()[..7])));
+    gate.settled().await;
+    assert_eq!(shown(&gate, &pr, "closed"), waits(), "alice has approved that very commit");
+    drop(pr.push([("CHANGES.md", "bob's\n")], "bob"));
+    gate.settled().await;
+    assert_eq!(shown(&gate, &pr, "closed"), waits(), "whoever may start runs may push to the branch of another");
+}
+
+#[tokio::test]
+async fn whoever_moves_the_base_has_asked_for_nothing() {
+    let (gate, pr) = moving().await;
+    drop(gate.repo.push("main", [("elsewhere.txt", "moved\n")], "renovate[bot]"));
+    gate.settled().await;
+    assert_eq!(gate.runs().await.iter().filter(|run| run["trigger"] == "base").count(), 1);
+    assert_eq!((shown(&gate, &pr, "open"), shown(&gate, &pr, "closed")), (waits(), waits()));
+}
+
+#[tokio::test]
+async fn a_push_that_nobody_told_of_gets_no_secrets() {
+    let (mut gate, pr) = moving().await;
+    gate.start_with(|text| {
+        text.replace("[github]\n", "[github]\nrepositories = [\"acme/infra\"]\ncatch_up = \"1s\"\n")
+    })
+    .await;
+    gate.github.drop_deliveries(1);
+    let (_, lost) = pr.push([("CHANGES.md", "whose?\n")], "mallory");
+    assert_eq!(lost.answered().await[0].status(), 0);
+    gate.until("it is found", |_| (gate.shown(&pr.head_sha()).len() == 2).then_some(())).await;
+    gate.settled().await;
+    assert_eq!((shown(&gate, &pr, "open"), shown(&gate, &pr, "closed")), (waits(), unapproved(&pr)));
+}
+
+#[tokio::test]
+async fn a_command_from_before_a_push_asks_for_no_secrets_after_it() {
+    let (gate, pr) = moving().await;
+    gate.github.drop_deliveries(1);
+    let (_, late) = pr.comment("alice", "/test closed");
+    let late = late.answered().await.remove(0).delivery;
+    gate.github.skip_time(Duration::from_secs(5));
+    drop(pr.push([("CHANGES.md", "mallory's\n")], "mallory"));
+    gate.settled().await;
+    gate.github.redeliver(late).answered().await;
+    gate.settled().await;
+    assert_eq!(shown(&gate, &pr, "closed"), unapproved(&pr));
+    let from = gate.github.now();
+    gate.eventually("a second has passed", async || gate.github.now().duration_since(from).as_secs_f64() > 1.1).await;
+    drop(pr.comment("alice", "/test closed"));
+    gate.settled().await;
+    assert_eq!(shown(&gate, &pr, "closed"), waits(), "now she has seen it");
+}
+
+#[tokio::test]
+async fn what_was_pushed_to_a_draft_gets_secrets_by_who_pushed_it() {
+    for (pusher, gets) in [("alice", true), ("mallory", false)] {
+        let (gate, pr) = moving().await;
+        drop(pr.convert_to_draft("alice"));
+        gate.settled().await;
+        drop(pr.push([("CHANGES.md", "while it was a draft\n")], pusher));
+        gate.settled().await;
+        drop(pr.ready_for_review("alice"));
+        gate.settled().await;
+        assert_eq!(shown(&gate, &pr, "open"), waits());
+        assert_eq!(shown(&gate, &pr, "closed"), if gets { waits() } else { unapproved(&pr) }, "{pusher}");
+    }
 }
 
 #[tokio::test]
