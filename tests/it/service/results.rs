@@ -67,3 +67,61 @@ suites:
     assert_eq!(kept(&gate, "chosen").await, ["junit.xml", "shots/one.png", "shots/a/two.png"]);
     super::cluster::nothing_is_left(&gate).await;
 }
+
+/// A suite that reports what it has when it is interrupted, and says something in between or nothing.
+fn lasting(between: &str) -> String {
+    let report =
+        r#"echo '<testsuite tests="1"><testcase name="was-done"/></testsuite>' > $RESULTS_DIR/junit.xml; exit 1"#;
+    format!(
+        "
+    image: '{NOBODY}'
+    stop_grace: 20s
+    command:
+    - /bin/sh
+    - -c
+    - |
+      trap 'echo stopping; {}' INT
+      echo begun; while :; do sleep 0.2; {between}; done
+",
+        report.replace('\'', "'\\''")
+    )
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn what_is_stopped_for_its_time_its_silence_or_a_cancel_keeps_its_report() {
+    busybox();
+    let gate = Gate::with_engine(&format!(
+        "version: 1\nsuites:\n  late:{}    timeout: 4s\n  silent:{}    no_output: 4s\n  unwanted:{}",
+        lasting("echo on"),
+        lasting(":"),
+        lasting("echo on")
+    ))
+    .await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    gate.eventually("the last suite has begun", async || {
+        let run = gate.newest_run().await;
+        let attempts = run["attempts"].as_array().unwrap();
+        let Some(last) = attempts.iter().find(|one| one["suite"] == "unwanted" && one["state"] == "running") else {
+            return false;
+        };
+        let (run, attempt) = (run["id"].as_str().unwrap(), last["id"].as_str().unwrap());
+        gate.get(&format!("/runs/{run}/attempts/{attempt}/log.txt")).await.body.contains("begun")
+    })
+    .await;
+    pr.unlabel(LABEL, "alice").answered().await;
+    gate.over(&pr.head_sha()).await;
+    for (suite, words) in [("late", "timed out"), ("silent", "stalled without output"), ("unwanted", "cancelled")] {
+        let (state, text) = gate.shown(&pr.head_sha())[&format!("portcullis/{suite}")].clone();
+        crate::support::engine::figure(&format!("{suite}: {state:?} {text}"));
+        assert!(state == StatusState::Error && text.contains(words), "{suite}: {state:?} {text}");
+    }
+    let run = gate.newest_run().await;
+    for attempt in run["attempts"].as_array().unwrap() {
+        let (run, id) = (run["id"].as_str().unwrap(), attempt["id"].as_str().unwrap());
+        let report = gate.get(&format!("/runs/{run}/attempts/{id}/junit.xml")).await;
+        assert!(report.body.contains("was-done"), "{}: {} {}", attempt["suite"], report.status, report.body);
+    }
+    super::cluster::nothing_is_left(&gate).await;
+}
