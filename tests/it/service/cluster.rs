@@ -56,13 +56,7 @@ suites:
     .await;
     let pr = gate.open_pr("feature");
     pr.label(LABEL, "alice");
-    let shown = gate
-        .until("every context is final", |_| {
-            let shown = gate.shown(&pr.head_sha());
-            let is_final = |(state, _): &(StatusState, String)| *state != StatusState::Pending;
-            (shown.len() == 4 && shown.values().all(is_final)).then_some(shown)
-        })
-        .await;
+    let shown = gate.finals(&pr.head_sha(), 4).await;
     let said = |suite: &str| {
         let (state, text) = &shown[&format!("portcullis/{suite}")];
         figure(&format!("{suite}: {text}"));

@@ -53,13 +53,7 @@ suites:
     .await;
     let pr = gate.open_pr("feature");
     pr.label(LABEL, "alice");
-    let shown = gate
-        .until("every context is final", |_| {
-            let shown = gate.shown(&pr.head_sha());
-            let is_final = |(state, _): &(StatusState, String)| *state != StatusState::Pending;
-            (shown.len() == 2 && shown.values().all(is_final)).then_some(shown)
-        })
-        .await;
+    let shown = gate.finals(&pr.head_sha(), 2).await;
     let (state, text) = &shown["portcullis/chosen"];
     assert_eq!((*state, text.split(" ·").next().unwrap()), (StatusState::Success, "3 passed"));
     let (state, text) = &shown["portcullis/gone"];

@@ -183,6 +183,16 @@ impl Gate {
         }
     }
 
+    /// The statuses of so many contexts, once all are final.
+    pub async fn finals(&self, sha: &str, contexts: usize) -> BTreeMap<String, (StatusState, String)> {
+        self.until("every context is final", |_| {
+            let shown = self.shown(sha);
+            let is_final = |(state, _): &(StatusState, String)| *state != StatusState::Pending;
+            (shown.len() == contexts && shown.values().all(is_final)).then_some(shown)
+        })
+        .await
+    }
+
     /// Waits until exactly these suites show this state, with a description that starts so.
     pub async fn shows(&self, sha: &str, suites: &[&str], state: StatusState, words: &str) {
         let all: BTreeSet<String> = suites.iter().map(|suite| format!("portcullis/{suite}")).collect();
