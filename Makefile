@@ -26,7 +26,8 @@ fuzz: ## whatever reads what suites wrote, fed with rubbish; SECONDS=600 for eac
 lint: ## formatting, clippy, shell and Go checks
 	@deploy/build/lint
 
-images: ## the container images: node, conformance tests
-	@deploy/build/need docker
+images: ## the container images: node, conformance tests, own suites
+	@deploy/build/need rust c docker
 	@deploy/build/engine
-	@deploy/build/images node conformance
+	@cargo build -p portcullis-suite
+	@deploy/build/images node conformance suite

@@ -23,7 +23,7 @@ use crate::ports::{ArtifactStore, Ports};
 use crate::reconcile::driver::{self, Waker};
 use crate::reconcile::vault::Vault;
 use crate::reconcile::{self, Settings};
-use crate::store::Store;
+use crate::store::{Claim, Store};
 use crate::web::{self, Web};
 
 /// Everything a running service consists of.
@@ -31,18 +31,20 @@ pub struct App {
     pub context: reconcile::Context,
     docker: Arc<Docker>,
     config: ServerConfig,
+    claim: Claim,
     /// Held for as long as this process owns the data directory.
     _lock: File,
 }
 
 impl App {
-    /// Opens and connects what the configuration names; starts nothing.
+    /// Opens and connects what the configuration names; starts nothing. Waits while another service works on the same database.
     ///
     /// # Errors
     /// The data directory is in use or not writable, the store does not open, or a setting cannot work.
     pub async fn build(config: ServerConfig) -> anyhow::Result<Self> {
         let lock = own(&config.data_dir)?;
         let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
+        let claim = store.claim().await?;
         let instance = store.instance(&Uuid::now_v7().simple().to_string()[20..]).await?;
         let clock = Arc::new(SystemClock);
         let docker = Arc::new(Docker::new(docker_settings(&config.docker, instance)));
@@ -84,7 +86,7 @@ impl App {
             vault: Arc::new(Vault::new(config.secrets.clone())),
             waker: Waker::default(),
         };
-        Ok(Self { context, docker, config, _lock: lock })
+        Ok(Self { context, docker, config, claim, _lock: lock })
     }
 
     /// Serves until `stop`, then ends in order: no new deliveries, no further steps, logs written, store closed.
@@ -102,6 +104,16 @@ impl App {
         let (closed, ended) = (CancellationToken::new(), oneshot::channel());
         let door = Door { listener: listener.into_std()?, web: self.web(), stop: stop.clone(), closed: closed.clone() };
         let thread = tokio::task::spawn_blocking(move || door.keep(ended.0));
+        let lost = self.claim.lost();
+        let engine = async {
+            tokio::select! {
+                result = engine => result,
+                lost = lost => {
+                    stop.cancel();
+                    Err(lost.into())
+                }
+            }
+        };
         let (engine, served) = tokio::join!(engine, ended.1);
         self.docker.close().await;
         self.context.store.close().await;
@@ -219,7 +231,7 @@ pub fn docker_settings(config: &server::Docker, instance: String) -> DockerSetti
     DockerSettings {
         instance,
         host: config.host.clone(),
-        node_image: config.node_image.clone(),
+        node_images: config.node_images.clone(),
         privileged: match config.privileged {
             server::Privileged::Auto => Privileged::Auto,
             server::Privileged::Always => Privileged::Always,

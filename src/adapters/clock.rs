@@ -1,4 +1,4 @@
-//! The machine's clock, the only place that reads it.
+//! The machine's clock.
 
 use jiff::Timestamp;
 

@@ -13,7 +13,7 @@ use super::run::Conclusion;
 use super::skip;
 use super::status::MAX_DESCRIPTION;
 use super::suite::Suite;
-use super::text::cut;
+use super::text::{counted, cut};
 use super::verdict::{Evidence, Judgement, Reason, Verdict, judge};
 
 /// What a suite needs next.
@@ -51,6 +51,27 @@ pub fn standing(view: &RunView, name: &SuiteName, suite: &Suite) -> Option<Stand
         (0..suite.parts()).map(|number| last_of_phase(&attempts, number).and_then(piece)).collect();
     let evidence = combine(&phases?, &reruns(&attempts), suite)?;
     Some(Standing { judgement: judge(&evidence, &suite.policy()), evidence })
+}
+
+/// What of its suite an attempt runs, where that is not all of it: a phase's name, or how many specs again.
+pub fn part(view: &RunView, attempt: &Attempt) -> String {
+    match &attempt.part {
+        Part::Specs(specs) => format!("{} again", counted(specs.len() as u64, "spec")),
+        Part::Phase(number) => {
+            let suite = view.run.gate.suites.get(&attempt.suite);
+            suite.and_then(|suite| suite.phase(*number)).map(|phase| phase.name.clone()).unwrap_or_default()
+        }
+    }
+}
+
+/// What tells an attempt from its suite's others, for people: the part that it runs, or its number.
+pub fn label(view: &RunView, attempt: &Attempt) -> Option<String> {
+    let part = part(view, attempt);
+    match attempt.number {
+        _ if !part.is_empty() => Some(part),
+        1 => None,
+        number => Some(format!("attempt {number}")),
+    }
 }
 
 pub(super) fn next(view: &RunView, name: &SuiteName, suite: &Suite, now: Timestamp) -> Next {

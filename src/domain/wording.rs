@@ -9,6 +9,7 @@ pub use replies::{
 
 use super::attempt::{Attempt, AttemptState};
 use super::cluster::{ClusterState, SetupState, Stage};
+use super::course;
 use super::effect::Waiver;
 use super::names::{RepoName, Sha, SuiteName};
 use super::plan::RunView;
@@ -169,14 +170,14 @@ fn doing(view: &RunView, suite: &SuiteName) -> String {
     }
     let live = view.attempts.iter().find(|attempt| attempt.state != AttemptState::Done);
     match live {
-        Some(attempt) if attempt.suite == *suite => running(attempt),
+        Some(attempt) if attempt.suite == *suite => running(view, attempt),
         Some(attempt) => format!("waiting for {}", attempt.suite),
         None => preparing(view),
     }
 }
 
-fn running(attempt: &Attempt) -> String {
-    let again = if attempt.number > 1 { format!("attempt {}: ", attempt.number) } else { String::new() };
+fn running(view: &RunView, attempt: &Attempt) -> String {
+    let label = course::label(view, attempt).map_or_else(String::new, |label| label + ": ");
     let progress = attempt.progress;
     let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
     let what = match (attempt.state, progress.total) {
@@ -186,7 +187,7 @@ fn running(attempt: &Attempt) -> String {
         (AttemptState::Running, 0) => "running".to_owned(),
         (AttemptState::Running, total) => format!("{}/{total} specs{failed}", progress.completed),
     };
-    again + &what
+    label + &what
 }
 
 /// Without what exactly is being waited for: it changes by the second, and every change would cost a write per suite.

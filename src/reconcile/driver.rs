@@ -1,5 +1,5 @@
 //! Runs every reconciler in a task of its own: woken by a signal, a due time or a period, one activation at a time.
-//! A panic is contained; three failures in a row of the same kind end the process, so that nothing limps on unseen.
+//! A panic is contained; three in a row of the same reconciler end the process, so that nothing limps on unseen.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

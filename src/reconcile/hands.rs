@@ -53,7 +53,7 @@ impl<K: Copy + Eq + Hash + Display> Hands<K> {
         self.tasks.insert(item, AbortOnDropHandle::new(task));
     }
 
-    /// Whether work of the attempt is under way, or ended and not yet reaped.
+    /// Whether work of the item is under way, or ended and not yet reaped.
     pub(super) fn holds(&self, item: K) -> bool {
         self.tasks.contains_key(&item)
     }

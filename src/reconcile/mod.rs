@@ -88,7 +88,7 @@ impl Context {
 /// One part of the engine.
 #[async_trait]
 pub trait Reconciler: Send {
-    /// Its name in logs and metrics.
+    /// Its name in logs.
     fn name(&self) -> &'static str;
 
     /// Looks once and takes one step per item. Safe to call again after a crash at any point.

@@ -5,6 +5,7 @@
 mod attempts;
 mod audit;
 mod catchup;
+mod claim;
 mod clusters;
 mod deliveries;
 mod effects;
@@ -31,6 +32,7 @@ use tokio::sync::Mutex;
 
 pub use attempts::Shown;
 pub use audit::AuditFilter;
+pub use claim::Claim;
 use deliveries::Lane;
 pub use deliveries::{Delivery, NewDelivery, Receipt};
 pub use effects::Created;
@@ -137,7 +139,7 @@ macro_rules! execute {
 pub(crate) use {execute, on, snapshot, transaction};
 
 impl Store {
-    /// Opens `sqlite:PATH`, `sqlite::memory:` is refused, or `postgres://…`, and brings it to this version's shape.
+    /// Opens `sqlite:PATH` (a file: `:memory:` is refused) or `postgres://…`, and brings it to this version's shape.
     ///
     /// # Errors
     /// The address is not understood, the database does not open, or a newer version has been here.

@@ -1,4 +1,4 @@
-//! Runs: created with their first statuses, cancelled, admitted, concluded and finished.
+//! Runs once they are created: admitted, explained, concluded and finished.
 
 use jiff::Timestamp;
 
@@ -33,7 +33,7 @@ impl Store {
         })
     }
 
-    /// Gives a run its place within capacity and, where given, requests its cluster. `false`: somebody else moved it.
+    /// Gives a run its place within capacity and requests its cluster. `false`: somebody else moved it.
     pub async fn admit(&self, run: &Run, cluster: &Cluster, now: Timestamp) -> Result<bool> {
         const SQL: &str = "UPDATE runs SET state = 'active', admitted_at = $1, generation = generation + 1 \
              WHERE id = $2 AND generation = $3 AND $4 LIKE '%,' || state || ',%'";

@@ -116,7 +116,6 @@ fn assemble(
     let owner: HashMap<ClusterId, RunId> = clusters.iter().map(|cluster| (cluster.id, cluster.run)).collect();
     let mut views: Vec<RunView> = runs.into_iter().map(RunView::new).collect();
     let index: HashMap<RunId, usize> = views.iter().enumerate().map(|(at, view)| (view.run.id, at)).collect();
-    // A run that appeared between two reads has no view yet; its rows are seen next time.
     for cluster in clusters {
         index.get(&cluster.run).into_iter().for_each(|at| views[*at].clusters.push(cluster.clone()));
     }

@@ -13,7 +13,7 @@ use super::pages::Narrow;
 use super::{Room, State, errors};
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::audit::{AuditEntry, Deed};
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::cluster::{Cluster, ClusterState, Setup, SetupState, Stage};
 use crate::domain::course;
 use crate::domain::ids::RunId;
 use crate::domain::plan::RunView;
@@ -92,6 +92,7 @@ struct RunDetail {
     admitted_at: Option<Timestamp>,
     attempts: Vec<AttemptDetail>,
     clusters: Vec<ClusterDetail>,
+    setups: Vec<SetupDetail>,
     statuses: Vec<StatusDetail>,
     /// Who did what to the run and its commit, oldest first.
     audit: Vec<DeedDetail>,
@@ -159,6 +160,20 @@ struct ClusterDetail {
     created_at: Timestamp,
     ready_at: Option<Timestamp>,
     destroyed_at: Option<Timestamp>,
+}
+
+/// Bringing a cluster to the state a commit describes.
+#[derive(Debug, Serialize)]
+struct SetupDetail {
+    /// The cluster's id.
+    cluster: String,
+    /// `base` before an upgrade, `head` for the tested commit.
+    stage: Stage,
+    /// `applying`, `rolling_out`, `done` or `failed`.
+    state: SetupState,
+    message: Option<String>,
+    started_at: Timestamp,
+    finished_at: Option<Timestamp>,
 }
 
 /// A commit status as it should read.
@@ -265,6 +280,7 @@ fn detail(view: &RunView, statuses: &[StatusLine], links: &Links) -> RunDetail {
         admitted_at: run.admitted_at,
         attempts: view.attempts.iter().map(|attempt| attempt_detail(attempt, view, links)).collect(),
         clusters: view.clusters.iter().map(cluster_detail).collect(),
+        setups: view.setups.iter().map(setup_detail).collect(),
         statuses: statuses.iter().map(status_detail).collect(),
         audit: vec![],
     }
@@ -301,6 +317,17 @@ fn cluster_detail(cluster: &Cluster) -> ClusterDetail {
         created_at: cluster.created_at,
         ready_at: cluster.ready_at,
         destroyed_at: cluster.destroyed_at,
+    }
+}
+
+fn setup_detail(setup: &Setup) -> SetupDetail {
+    SetupDetail {
+        cluster: setup.cluster.to_string(),
+        stage: setup.stage,
+        state: setup.state,
+        message: setup.message.clone(),
+        started_at: setup.started_at,
+        finished_at: setup.finished_at,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use jiff::tz::TimeZone;
 
-use crate::domain::attempt::{Attempt, Part};
 use crate::domain::lint::Finding;
 use crate::domain::names::SuiteName;
 use crate::domain::plan::RunView;
@@ -69,15 +68,4 @@ pub(super) fn findings(view: &RunView) -> Vec<String> {
         Some(format!("the skip list could not be compared with the specs of {}: {why}", suite.suite))
     });
     lint.findings(skips, &here).iter().filter_map(text).chain(unknown).collect()
-}
-
-/// What of its suite an attempt ran, where that is not all of it.
-pub(super) fn part(view: &RunView, attempt: &Attempt) -> String {
-    match &attempt.part {
-        Part::Specs(specs) => format!("{} again", counted(specs.len() as u64, "spec")),
-        Part::Phase(number) => {
-            let suite = view.run.gate.suites.get(&attempt.suite);
-            suite.and_then(|suite| suite.phase(*number)).map(|phase| phase.name.clone()).unwrap_or_default()
-        }
-    }
 }

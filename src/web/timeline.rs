@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::cluster::{Cluster, ClusterState, Setup, Stage};
+use crate::domain::course;
 use crate::domain::plan::RunView;
 use crate::domain::text::human_duration;
 
@@ -70,7 +71,7 @@ pub(super) fn phases(view: &RunView) -> Vec<Phase> {
         phases.extend(tear_down(cluster));
     }
     phases.extend(view.setups.iter().map(|setup| set_up(view, setup)));
-    phases.extend(view.attempts.iter().filter_map(attempt));
+    phases.extend(view.attempts.iter().filter_map(|one| attempt(view, one)));
     phases.sort_by_key(|phase| phase.start);
     phases
 }
@@ -102,14 +103,14 @@ fn set_up(view: &RunView, setup: &Setup) -> Phase {
     Phase { label: label.into(), kind: Kind::Setup, start: setup.started_at, end }
 }
 
-fn attempt(attempt: &Attempt) -> Option<Phase> {
+fn attempt(view: &RunView, attempt: &Attempt) -> Option<Phase> {
     let start = attempt.started_at?;
-    let again = if attempt.number > 1 { format!(", attempt {}", attempt.number) } else { String::new() };
+    let label = course::label(view, attempt).map_or_else(String::new, |label| format!(", {label}"));
     let end = match attempt.state {
         AttemptState::Waiting | AttemptState::Running | AttemptState::Collecting => None,
         AttemptState::Done => attempt.finished_at,
     };
-    Some(Phase { label: format!("{}{again}", attempt.suite), kind: Kind::Suite, start, end })
+    Some(Phase { label: format!("{}{label}", attempt.suite), kind: Kind::Suite, start, end })
 }
 
 /// Bars for the phases, on a scale from the first start to the last end or, while something lasts, to now.

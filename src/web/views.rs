@@ -338,7 +338,7 @@ impl Try {
         Self {
             id: attempt.id.to_string(),
             number: attempt.number,
-            part: skips::part(view, attempt),
+            part: course::part(view, attempt),
             tone,
             word,
             took: attempt

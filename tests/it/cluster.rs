@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
 use portcullis::adapters::kube::KubeApi;
 use portcullis::domain::attempt::Part;
 use portcullis::domain::cluster::ClusterPlan;
@@ -15,7 +16,7 @@ use portcullis::ports::{
 };
 
 use crate::support::engine::{
-    BUSYBOX, Corner, collect, ended, figure, follow, now, progress, run, script, start, until,
+    BUSYBOX, Corner, NO_NODE, collect, ended, figure, follow, now, progress, run, script, start, until,
 };
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -278,6 +279,21 @@ async fn creation_cut_off_anywhere_is_taken_up_again() {
     }
 }
 
+/// What hosts get that refuse `--privileged`; all others take it and would never try the narrower flags.
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn cluster_without_privileged_gets_ready() {
+    let corner = Corner::new("narrow");
+    let docker = Docker::new(DockerSettings { privileged: Privileged::Never, ..corner.settings() });
+    let spec = spec(1);
+    ready(&docker, &KubeApi::default(), &spec).await;
+    let server = format!("label=dev.portcullis.cluster={}", spec.id);
+    let id = run("docker", &["ps", "-q", "--filter", &server]);
+    assert_eq!(run("docker", &["inspect", "-f", "{{.HostConfig.Privileged}}", id.trim()]).trim(), "false");
+    docker.destroy(spec.id).await.unwrap();
+    assert!(corner.left().is_empty());
+}
+
 #[tokio::test]
 #[ignore = "needs Docker"]
 async fn a_node_image_that_cannot_be_had_is_refused() {
@@ -292,4 +308,39 @@ async fn a_node_image_that_cannot_be_had_is_refused() {
         other => panic!("{other:?}"),
     }
     assert!(corner.left().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn without_a_configured_node_image_the_first_that_is_there_is_taken_and_our_own_is_never_pulled() {
+    let corner = Corner::new("node-images");
+    let with = |images: [&str; 2]| {
+        let node_images = images.map(str::to_owned).to_vec();
+        Docker::new(DockerSettings { node_images, ..corner.settings() })
+    };
+    let cluster = spec(1);
+    for (images, expected) in [
+        (
+            ["portcullis/none:0", "127.0.0.1:9/nobody/node:1"],
+            ["127.0.0.1:9/nobody/node:1 cannot be pulled: ", "; nor is there portcullis/none:0"],
+        ),
+        (
+            ["portcullis-test/none:0", "portcullis/none:0"],
+            ["portcullis/none:0 cannot be pulled: it is built, not published", "`make images`"],
+        ),
+    ] {
+        match with(images).ensure(&cluster).await.unwrap_err() {
+            portcullis::ports::ProviderError::Refused(text) => {
+                assert!(expected.iter().all(|part| text.contains(part)), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(corner.left().is_empty());
+    let docker = with(["portcullis-test/none:0", NO_NODE]);
+    docker.ensure(&cluster).await.unwrap();
+    let filter = format!("label=dev.portcullis.cluster={}", cluster.id);
+    assert_eq!(run("docker", &["ps", "-a", "--filter", &filter, "--format", "{{.Image}}"]).trim(), NO_NODE);
+    docker.destroy(cluster.id).await.unwrap();
+    docker.close().await;
 }

@@ -299,7 +299,7 @@ async fn an_engine_that_is_not_there_is_unreachable() {
     let docker = Docker::new(DockerSettings {
         instance: "nobody".into(),
         host: Some("unix:///nonexistent/docker.sock".into()),
-        node_image: "n".into(),
+        node_images: vec!["n".into()],
         privileged: Privileged::Auto,
         runtime: None,
     });

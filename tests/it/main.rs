@@ -6,6 +6,7 @@
 
 mod architecture;
 mod artifacts;
+mod claims;
 mod cli;
 mod cluster;
 mod config;

@@ -5,11 +5,13 @@ use portcullis::domain::attempt::{AttemptState, Part, Spec, StopReason};
 use portcullis::domain::cluster::{ClusterState, Setup, SetupState, Stage};
 use portcullis::domain::lint::Lint;
 use portcullis::domain::plan::{RunView, Step, Wanted, next_step};
+use portcullis::domain::progress::Progress;
 use portcullis::domain::report::{Counts, Digest, NamedFailure};
 use portcullis::domain::run::{CancelReason, Conclusion, RunState};
 use portcullis::domain::skip::{Action, MatchBy, SkipEntry};
 use portcullis::domain::suite::{ClusterUse, Phase, Suite};
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
+use portcullis::domain::wording::{self, Links};
 
 use crate::support::values::{at, attempt, cluster, run};
 
@@ -309,17 +311,34 @@ fn a_cluster_lost_while_specs_run_again_is_replaced_for_them() {
     assert_eq!(life.next(at(23)), wants("smoke", 3, Wanted::FailedSpecs));
 }
 
+fn phase(name: &str) -> Phase {
+    Phase { name: name.into(), focus: vec![], skip: vec![], label_filter: String::new(), procs: None, min_specs: 1 }
+}
+
+#[test]
+fn a_status_says_which_part_of_its_suite_runs() {
+    let says = |life: &mut Life| {
+        let links = Links { context_prefix: "portcullis".into(), public_url: "http://gate".into() };
+        life.0.attempts.last_mut().unwrap().state = AttemptState::Running;
+        life.0.attempts.last_mut().unwrap().progress = Progress { completed: 6, total: 29, ..Progress::default() };
+        wording::pending(&life.0, &links)[0].description.clone()
+    };
+    let mut life = Life::set_up();
+    life.add_attempt("smoke", AttemptState::Running, None);
+    assert_eq!(says(&mut life), "6/29 specs");
+    life.0.attempts[0].state = AttemptState::Done;
+    life.add_attempt("smoke", AttemptState::Running, None);
+    assert_eq!(says(&mut life), "attempt 2: 6/29 specs", "the whole again");
+    life.suite(0).phases = vec![phase("parallel"), phase("serial")];
+    life.0.attempts[1].part = Part::Phase(1);
+    assert_eq!(says(&mut life), "serial: 6/29 specs");
+    life.0.attempts[1].part = Part::Specs(vec![Spec { class: "c".into(), name: "n".into() }]);
+    assert_eq!(says(&mut life), "1 spec again: 6/29 specs");
+}
+
 #[test]
 fn phases_follow_each_other_and_only_the_broken_one_is_repeated() {
     let mut life = Life::set_up();
-    let phase = |name: &str| Phase {
-        name: name.into(),
-        focus: vec![],
-        skip: vec![],
-        label_filter: String::new(),
-        procs: None,
-        min_specs: 1,
-    };
     life.suite(0).phases = vec![phase("parallel"), phase("serial")];
     life.add_attempt("smoke", AttemptState::Done, Some(passed(5)));
     assert_eq!(life.next(at(20)), wants("smoke", 2, Wanted::Phase(1)));

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::engine::{figure, node_image, run};
+use crate::support::engine::{figure, run};
+use crate::support::values::dated;
 
 /// What the list takes out: one spec that passes, and one that is not there.
 const GATE: &str = r"
@@ -14,16 +15,15 @@ version: 1
 suites:
   conformance: {focus: ['\[sig-node\] (ConfigMap|Secrets|Lease|NodeFeature) '], procs: 2}
 skips:
-- {match: should patch a secret, reason: broke once, owner: '@net', expires: 2027-01-30}
-- {match: no such spec anywhere, reason: stale, owner: '@net', expires: 2027-01-30}
+- {match: should patch a secret, reason: broke once, owner: '@net', expires: IN_30_DAYS}
+- {match: no such spec anywhere, reason: stale, owner: '@net', expires: IN_30_DAYS}
 ";
 
 fn probe(home: &TempDir) -> Child {
-    std::fs::write(home.path().join("gate.yaml"), GATE).unwrap();
+    std::fs::write(home.path().join("gate.yaml"), dated(GATE)).unwrap();
     Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(["suites", "probe", "conformance", "--gate", "gate.yaml"])
         .env("PORTCULLIS_SERVER__DATA_DIR", home.path())
-        .env("PORTCULLIS_DOCKER__NODE_IMAGE", node_image())
         .current_dir(home.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

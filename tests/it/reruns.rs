@@ -9,13 +9,15 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
 use portcullis::adapters::kube::KubeApi;
+use portcullis::config::server::NODE_IMAGES;
 use portcullis::domain::attempt::{AttemptState, Part};
 use portcullis::domain::plan::RunView;
 use portcullis::ports::{Audience, ClusterAccess, ClusterProvider, Kubernetes, Manifest};
 use portcullis_github::StatusState;
 
-use crate::support::engine::{figure, node_image};
+use crate::support::engine::figure;
 use crate::support::gate::{Gate, LABEL, POLICY};
+use crate::support::values::dated;
 
 const LIMIT: Duration = Duration::from_secs(780);
 
@@ -33,8 +35,8 @@ suites:
     procs: 3
     no_output: 5m
 skips:
-- {match: no such spec anywhere, reason: stale, owner: '@net', expires: 2027-01-30}
-- {match: should patch a secret, reason: wanted elsewhere, owner: '@net', expires: 2027-01-30}
+- {match: no such spec anywhere, reason: stale, owner: '@net', expires: IN_30_DAYS}
+- {match: should patch a secret, reason: wanted elsewhere, owner: '@net', expires: IN_30_DAYS}
 ";
 
 /// Namespaces of one spec may hold no lease; the other text allows everything again.
@@ -77,7 +79,7 @@ async fn access(gate: &Gate, view: &RunView) -> ClusterAccess {
     let docker = Docker::new(DockerSettings {
         instance: gate.store().instance("unused").await.unwrap(),
         host: None,
-        node_image: node_image(),
+        node_images: NODE_IMAGES.map(str::to_owned).to_vec(),
         privileged: Privileged::Auto,
         runtime: None,
     });
@@ -94,7 +96,7 @@ async fn allow(gate: &Gate, view: &RunView) {
 #[ignore = "needs Docker, the node image and the conformance image"]
 async fn cluster_a_spec_that_fails_once_is_run_again_alone() {
     let forbidding = policy(false);
-    let gate = Gate::with_engine_and(&[(POLICY, GATE), ("deploy/policy.yaml", &forbidding)]).await;
+    let gate = Gate::with_engine_and(&[(POLICY, &dated(GATE)), ("deploy/policy.yaml", &forbidding)]).await;
     let pr = gate.open_pr("feature");
     pr.label(LABEL, "alice");
 

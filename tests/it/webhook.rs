@@ -253,6 +253,10 @@ async fn a_crowd_is_stored_whole_and_counted() {
     ] {
         assert!(metrics.body.lines().any(|known| known == line), "{line} in\n{}", metrics.body);
     }
+    let documented = include_str!("../../docs/operations.md");
+    for family in metrics.body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_whitespace().next()) {
+        assert!(documented.contains(&format!("`{family}")), "docs/operations.md does not tell of {family}");
+    }
     service.stop().await;
 }
 

@@ -122,11 +122,15 @@ mod tests {
         let settings = DockerSettings {
             instance: "main".into(),
             host: None,
-            node_image: "n".into(),
+            node_images: vec![],
             privileged: Privileged::Auto,
             runtime: None,
         };
-        let image = Image { id: "sha256:1".into(), volumes: volumes.iter().map(|&path| path.to_owned()).collect() };
+        let image = Image {
+            name: "i".into(),
+            id: "sha256:1".into(),
+            volumes: volumes.iter().map(|&path| path.to_owned()).collect(),
+        };
         body(&execution(command), &image, 2, &settings)
     }
 

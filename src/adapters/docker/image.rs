@@ -14,9 +14,13 @@ use super::engine::{Engine, bounded};
 use super::error::EngineError;
 use super::limits;
 
+/// Names of our own images begin so.
+const OWN: &str = "portcullis/";
+
 /// What of an image matters for making containers of it.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
+    pub(super) name: String,
     /// What tells its content from another's of the same name.
     pub(super) id: String,
     /// Paths that the image declares as volumes.
@@ -48,6 +52,12 @@ impl Engine {
             return Ok(image);
         }
         let cannot = |why: String| EngineError::Refused(format!("{role} {name} cannot be pulled: {why}"));
+        // What is not ours at any registry would be a stranger's under our name.
+        if name.starts_with(OWN) {
+            return Err(cannot(
+                "it is built, not published: `make images` in Portcullis's source does that".to_owned(),
+            ));
+        }
         // A pull that failed since somebody last asked is told before another one begins.
         if let Some(why) = self.pulls.take_failure(name) {
             return Err(cannot(why));
@@ -67,12 +77,33 @@ impl Engine {
         }
     }
 
+    /// The first of the images that is there; where none is, the last is pulled. `names` is never empty.
+    ///
+    /// # Errors
+    /// As of [`Self::image`].
+    pub(super) async fn first_image(&self, role: &str, names: &[String]) -> Result<Image, EngineError> {
+        let Some((last, others)) = names.split_last() else {
+            return Err(EngineError::Refused(format!("there is no {role} to choose from")));
+        };
+        for name in others {
+            if let Some(image) = self.local_image(name).await? {
+                return Ok(image);
+            }
+        }
+        match self.image(role, last).await {
+            Err(EngineError::Refused(why)) if !others.is_empty() => {
+                Err(EngineError::Refused(format!("{why}; nor is there {}", others.join(" or "))))
+            }
+            other => other,
+        }
+    }
+
     async fn local_image(&self, name: &str) -> Result<Option<Image>, EngineError> {
         match bounded(format!("looking for image {name}"), limits::CALL, self.api().await?.inspect_image(name)).await {
             Ok(found) => {
                 let mut volumes = found.config.and_then(|config| config.volumes).unwrap_or_default();
                 volumes.sort();
-                Ok(Some(Image { id: found.id.unwrap_or_default(), volumes }))
+                Ok(Some(Image { name: name.to_owned(), id: found.id.unwrap_or_default(), volumes }))
             }
             Err(error) if error.is_missing() => Ok(None),
             Err(EngineError::Answered { status: 400, message, .. }) => {

@@ -56,8 +56,8 @@ pub struct DockerSettings {
     pub instance: String,
     /// `unix://…` or `tcp://…`; where absent, `DOCKER_HOST` or the usual socket.
     pub host: Option<String>,
-    /// The node image of plans that name none.
-    pub node_image: String,
+    /// Node images for plans that name none, never empty: the first that the engine has, or else the last is pulled.
+    pub node_images: Vec<String>,
     pub privileged: Privileged,
     /// OCI runtime of the node containers, such as `sysbox-runc`; the engine's default where absent.
     pub runtime: Option<String>,

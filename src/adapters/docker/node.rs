@@ -84,7 +84,7 @@ pub(super) fn body(
     }
     let volume_labels = labels::of_cluster(settings, cluster, Role::Volume);
     ContainerCreateBody {
-        image: Some(cluster.plan.image.clone().unwrap_or_else(|| settings.node_image.clone())),
+        image: Some(image.name.clone()),
         hostname: Some(node.name(cluster.id)),
         cmd: Some(args),
         env: Some(env),
@@ -209,7 +209,7 @@ mod tests {
         DockerSettings {
             instance: "main".into(),
             host: None,
-            node_image: "node:1".into(),
+            node_images: vec![],
             privileged: Privileged::Auto,
             runtime: Some("sysbox-runc".into()),
         }
@@ -224,14 +224,15 @@ mod tests {
 
     #[test]
     fn nodes_follow_the_contract() {
-        let (cluster, image) = (cluster(), Image { id: "sha256:1".into(), volumes: vec!["/var/log".into()] });
+        let cluster = cluster();
+        let image = Image { name: "node:1".into(), id: "sha256:1".into(), volumes: vec!["/var/log".into()] };
         assert_eq!(Node::all(3).collect::<Vec<_>>(), [Node::Server, Node::Agent(0), Node::Agent(1)]);
         let server = body(Node::Server, &cluster, &image, "secret", Privilege::Full, &settings());
         let name = Node::Server.name(cluster.id);
         assert!(name.len() <= 63 && server.hostname.as_deref() == Some(&name));
         let args = server.cmd.unwrap();
         assert_eq!((args[0].as_str(), args.last().unwrap().as_str()), ("server", "--disable=traefik"));
-        assert_eq!(server.labels.unwrap()[NODES], "3");
+        assert_eq!((server.image.as_deref(), &*server.labels.unwrap()[NODES]), (Some("node:1"), "3"));
         let config = server.host_config.unwrap();
         assert_eq!((config.privileged, config.runtime.as_deref()), (Some(true), Some("sysbox-runc")));
         let published = config.port_bindings.unwrap()[API_PORT].clone().unwrap();

@@ -26,7 +26,8 @@ impl ClusterProvider for Docker {
     }
 
     fn version_of(&self, plan: &ClusterPlan) -> Option<String> {
-        versions::of_image(plan.image.as_deref().unwrap_or(&self.engine.settings.node_image))
+        let configured = self.engine.settings.node_images.first();
+        versions::of_image(plan.image.as_ref().or(configured)?)
     }
 
     async fn check(&self) -> Result<(), ProviderError> {
@@ -41,8 +42,10 @@ impl ClusterProvider for Docker {
         if missing.is_empty() {
             return Ok(());
         }
-        let name = cluster.plan.image.as_ref().unwrap_or(&self.engine.settings.node_image);
-        let image = self.engine.image("node image", name).await?;
+        let image = match &cluster.plan.image {
+            Some(name) => self.engine.image("node image", name).await?,
+            None => self.engine.first_image("node image", &self.engine.settings.node_images).await?,
+        };
         self.engine.ensure_network(cluster).await?;
         let token = self.token(cluster.id, &existing).await?;
         // The server goes first: it carries the token that a later process reads back for the agents.

@@ -1,4 +1,4 @@
-//! Counts what is asked of GitHub and remembers how much it still allows, for metrics. Nothing decides by it.
+//! Counts what is asked of GitHub and remembers how much it still allows. Nothing decides by it.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

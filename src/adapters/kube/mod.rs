@@ -7,9 +7,7 @@ mod ready;
 mod rollout;
 
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,27 +21,28 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// Clients kept; clusters come and go, and a client is made anew in a moment.
 const CLIENTS: usize = 64;
 
-/// The port to clusters' APIs. Keeps a client per cluster so that looking again is cheap.
+/// The port to clusters' APIs. Keeps a client per kubeconfig so that looking again is cheap.
 #[derive(Default)]
 pub struct KubeApi {
-    clients: Mutex<HashMap<u64, Client>>,
+    clients: Mutex<HashMap<String, Client>>,
 }
 
 impl KubeApi {
     async fn client(&self, access: &ClusterAccess) -> Result<Client, KubernetesError> {
-        let mut hasher = DefaultHasher::new();
-        access.kubeconfig.hash(&mut hasher);
-        let key = hasher.finish();
-        if let Some(client) = self.clients.lock().expect("no one panics holding it").get(&key) {
+        if let Some(client) = self.clients().get(&access.kubeconfig) {
             return Ok(client.clone());
         }
         let client = connect(&access.kubeconfig).await?;
-        let mut clients = self.clients.lock().expect("no one panics holding it");
+        let mut clients = self.clients();
         if clients.len() >= CLIENTS {
             clients.clear();
         }
-        clients.insert(key, client.clone());
+        clients.insert(access.kubeconfig.clone(), client.clone());
         Ok(client)
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, Client>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

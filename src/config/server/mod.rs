@@ -77,13 +77,16 @@ pub enum Credentials {
     },
 }
 
+/// Node images where none is configured: our own where it was built, else the public one of the same version.
+pub const NODE_IMAGES: [&str; 2] = ["portcullis/node:1.34.4", "rancher/k3s:v1.34.4-k3s1"];
+
 /// The Docker engine that clusters and suites run on.
 #[derive(Debug, Clone)]
 pub struct Docker {
     /// `unix://…` or `tcp://…`; the usual socket where absent.
     pub host: Option<String>,
-    /// Node image of plans that name none.
-    pub node_image: String,
+    /// Node images for plans that name none: the first that the engine has, or else the last is pulled.
+    pub node_images: Vec<String>,
     pub privileged: Privileged,
     /// OCI runtime of the nodes; the engine's default where absent.
     pub runtime: Option<String>,

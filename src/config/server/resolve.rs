@@ -11,7 +11,7 @@ use url::Url;
 
 use super::file::{CapacitySection, DockerSection, LimitsSection, LogSection, RepositoriesSection, ServerSection, Set};
 use super::layers::{Layers, Origin};
-use super::{Ambient, Capacity, Docker, Limits, Log, LogFormat, Privileged, ServerConfig, Way};
+use super::{Ambient, Capacity, Docker, Limits, Log, LogFormat, NODE_IMAGES, Privileged, ServerConfig, Way};
 use crate::config::problem::{ConfigError, quoted};
 use crate::config::values;
 use crate::domain::names::{BadName, SuiteName};
@@ -116,7 +116,9 @@ impl Resolver<'_> {
     fn docker(&mut self, section: DockerSection, docker_host: Option<String>) -> Docker {
         Docker {
             host: self.read_some(section.host, |text| engine(text)).or(docker_host),
-            node_image: self.read(section.node_image, "portcullis/node:1.34.4".into(), |text| values::image(text)),
+            node_images: self
+                .read_some(section.node_image, |text| Ok(vec![values::image(text)?]))
+                .unwrap_or_else(|| NODE_IMAGES.map(str::to_owned).to_vec()),
             privileged: self.read(section.privileged, Privileged::Auto, |text| match text.as_str() {
                 "auto" => Ok(Privileged::Auto),
                 "always" => Ok(Privileged::Always),

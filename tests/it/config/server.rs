@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis::config::server::{Credentials, LogFormat, Privileged};
+use portcullis::config::server::{Credentials, LogFormat, NODE_IMAGES, Privileged};
 use portcullis::config::{ServerConfig, ServerSource, report};
 use secrecy::ExposeSecret;
 
@@ -32,8 +32,8 @@ fn the_shortest_file_has_every_default() {
     assert_eq!(config.github.context_prefix, "portcullis");
     assert_eq!((config.docker.host, config.docker.runtime), (None, None));
     assert_eq!(
-        (config.docker.node_image.as_str(), config.docker.privileged),
-        ("portcullis/node:1.34.4", Privileged::Auto)
+        (&config.docker.node_images[..], config.docker.privileged),
+        (&NODE_IMAGES.map(str::to_owned)[..], Privileged::Auto)
     );
     assert_eq!((config.capacity.clusters, config.capacity.runs_per_repo), (2, 2));
     assert_eq!((config.limits.lease.as_hours(), config.limits.keep_deliveries.as_hours()), (6, 168));

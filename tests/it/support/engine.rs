@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::config::server::NODE_IMAGES;
 use portcullis::domain::contract;
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::invocation::Invocation;
@@ -28,12 +29,6 @@ pub const NOBODY: &str = "portcullis-test/busybox:nobody";
 /// A node image that starts and never becomes a node.
 pub const NO_NODE: &str = "portcullis-test/busybox:no-node";
 
-/// The node image of the cluster tests.
-#[expect(clippy::disallowed_methods, reason = "the test command names it, and no configuration is read here")]
-pub fn node_image() -> String {
-    std::env::var("PORTCULLIS_DOCKER__NODE_IMAGE").unwrap_or_else(|_| "portcullis/node:1.34.4".to_owned())
-}
-
 /// One test's corner of the engine.
 pub struct Corner {
     pub home: tempfile::TempDir,
@@ -48,13 +43,17 @@ impl Corner {
 
     /// An adapter as a process of its own would have it: it shares nothing with another one.
     pub fn docker(&self) -> Docker {
-        Docker::new(DockerSettings {
+        Docker::new(self.settings())
+    }
+
+    pub fn settings(&self) -> DockerSettings {
+        DockerSettings {
             instance: self.instance.clone(),
             host: None,
-            node_image: node_image(),
+            node_images: NODE_IMAGES.map(str::to_owned).to_vec(),
             privileged: Privileged::Auto,
             runtime: None,
-        })
+        }
     }
 
     /// Ids of what is left of this corner, as the command line sees it.

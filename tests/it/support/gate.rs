@@ -91,8 +91,7 @@ impl Gate {
 
     /// The same with the real engine.
     pub async fn with_engine_and_settings(policy: &str, more: &str) -> Self {
-        let more = format!("node_image = \"{}\"\n\n{more}", super::engine::node_image());
-        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &more, Who::Token).await;
+        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], more, Who::Token).await;
         Self { patience: Duration::from_secs(900), ..gate }
     }
 
@@ -103,15 +102,13 @@ impl Gate {
 
     /// The same before a repository with these files.
     pub async fn with_engine_and(files: &[(&str, &str)]) -> Self {
-        let docker = format!("node_image = \"{}\"", super::engine::node_image());
-        let gate = Self::set_up(databases::sqlite().await, files, &docker, Who::Token).await;
+        let gate = Self::set_up(databases::sqlite().await, files, "", Who::Token).await;
         Self { patience: Duration::from_secs(900), ..gate }
     }
 
     /// The same with the real engine.
     pub async fn app_with_engine(policy: &str) -> Self {
-        let docker = format!("node_image = \"{}\"", super::engine::node_image());
-        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], &docker, Who::App).await;
+        let gate = Self::set_up(databases::sqlite().await, &[(POLICY, policy)], "", Who::App).await;
         Self { patience: Duration::from_secs(900), ..gate }
     }
 
@@ -119,8 +116,7 @@ impl Gate {
     pub async fn wired(files: &[(&str, &str)], who: Who) -> (Self, Wires) {
         let github = Github::start().await.unwrap();
         let wires = Wires::lay(github.url()).await;
-        let (image, host) = (super::engine::node_image(), wires.docker.display());
-        let docker = format!("node_image = \"{image}\"\nhost = \"unix://{host}\"");
+        let docker = format!("host = \"unix://{}\"", wires.docker.display());
         let place = Place { api: wires.github.clone(), github, docker };
         let gate = Self::at(place, databases::sqlite().await, files, who).await;
         (Self { patience: Duration::from_secs(900), ..gate }, wires)

@@ -17,6 +17,12 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()
 }
 
+/// A gate's text with the day in a month where it says `IN_30_DAYS`: skips may not be longer than 90 days, by the clock on the wall.
+pub fn dated(gate: &str) -> String {
+    let day = jiff::Zoned::now().date().checked_add(jiff::ToSpan::days(30)).unwrap();
+    gate.replace("IN_30_DAYS", &day.to_string())
+}
+
 pub fn suite() -> Suite {
     Suite {
         limits: Limits { memory_bytes: 1 << 28, cpu_millis: 1000, pids: 100, disk_bytes: 1 << 28, log_bytes: 1 << 20 },
