@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
+use anyhow::{Result, ensure};
+use tokio::process::Command;
 
+use crate::containers::Life;
 use crate::service::Service;
 use crate::show::Screen;
 
@@ -22,21 +20,12 @@ const LONGEST: Duration = Duration::from_millis(2500);
 pub(crate) struct Crashes {
     next: Instant,
     left: u32,
-    /// Docker's own account of every suite container that starts.
-    starts: Child,
 }
 
 impl Crashes {
-    /// Listens to Docker from now on; the first kill comes soon.
-    pub(crate) fn begin() -> Result<Self> {
-        let starts = Command::new("docker")
-            .args(["events", "--filter", "event=start", "--filter", "label=dev.portcullis.attempt"])
-            .args(["--format", "{{index .Actor.Attributes \"dev.portcullis.attempt\"}}"])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("docker events")?;
-        Ok(Self { next: Instant::now() + pause(), left: KILLS, starts })
+    /// The first kill comes soon.
+    pub(crate) fn begin() -> Self {
+        Self { next: Instant::now() + pause(), left: KILLS }
     }
 
     /// Kills the service when its moment has come, and starts it again.
@@ -51,22 +40,18 @@ impl Crashes {
         Ok(())
     }
 
-    /// Says what the kills did; `false` when something was started twice or is left.
-    pub(crate) async fn end(mut self, run: &Value) -> Result<bool> {
-        self.starts.kill().await?;
-        let mut listed = String::new();
-        self.starts.stdout.take().context("docker's events were piped")?.read_to_string(&mut listed).await?;
+    /// Says what the kills did to the run; `false` when something was started twice or is left.
+    pub(crate) async fn end(self, run: &str, lives: &[Life]) -> Result<bool> {
         let mut starts: HashMap<&str, u32> = HashMap::new();
-        listed.lines().filter(|line| !line.is_empty()).for_each(|attempt| *starts.entry(attempt).or_default() += 1);
+        lives.iter().for_each(|life| *starts.entry(&life.attempt).or_default() += 1);
         let twice = starts.values().filter(|count| **count > 1).count();
-        let id = run["id"].as_str().context("the run has an id")?;
-        let left = left_behind(id).await?;
+        let left = left_behind(run).await?;
         println!(
             "\n{} kills: {} attempts started, {twice} of them twice; left behind: {left}",
             KILLS - self.left,
             starts.len()
         );
-        Ok(twice == 0 && left == 0 && !starts.is_empty())
+        Ok(twice == 0 && left == 0)
     }
 }
 

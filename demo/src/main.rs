@@ -3,7 +3,10 @@
 
 #![expect(clippy::print_stdout, reason = "showing is what a demo is for")]
 
+mod backlog;
+mod containers;
 mod crashes;
+mod figures;
 mod scenario;
 mod service;
 mod show;
@@ -15,7 +18,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use portcullis_github::{Github, Permission, Pull};
 
+use containers::Containers;
 use crashes::Crashes;
+use figures::Figures;
 use scenario::Scenario;
 use service::Service;
 use show::Screen;
@@ -25,12 +30,14 @@ const SECRET: &str = "a secret that only the demo knows";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let name = std::env::args().nth(1).unwrap_or_else(|| "healthy".into());
-    let Some(scenario) = Scenario::named(&name) else {
-        println!("there is no scenario {name}: choose healthy, broken, flaky, crash or conformance");
-        return ExitCode::FAILURE;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["backlog", runs] => backlog(runs).await,
+        [] => demo(Scenario::Healthy).await,
+        [name] if let Some(scenario) = Scenario::named(name) => demo(scenario).await,
+        _ => Err(anyhow::anyhow!("there is no such scenario: choose healthy, broken, flaky, crash or conformance")),
     };
-    match demo(scenario).await {
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -40,10 +47,15 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn backlog(runs: &str) -> Result<bool> {
+    println!("{}", backlog::measure(&fresh_folder("backlog")?, runs.parse()?).await?);
+    Ok(true)
+}
+
 /// `true` when the gate said of the pull request what the scenario is about.
 async fn demo(scenario: Scenario) -> Result<bool> {
     let started = Instant::now();
-    let folder = fresh_folder(scenario)?;
+    let folder = fresh_folder(scenario.name())?;
     let github = Github::start().await?;
     let repo = github.repo("acme/platform");
     let base = repo.commit("main", scenario::base_files(&root(), scenario)?);
@@ -52,39 +64,46 @@ async fn demo(scenario: Scenario) -> Result<bool> {
     let token = github.token("portcullis");
 
     println!("GitHub (stand-in)  {}  acme/platform at {}", github.url(), &base[..12]);
-    let mut service = Service::start(&folder, github.url(), &token, SECRET).await?;
+    let mut service = Service::start(&folder, github.url(), &token, "").await?;
     println!("Portcullis         {}  SQLite and logs in {}", service.url(), folder.display());
     repo.webhook(&service.webhook_url(), SECRET);
     let pull = repo.open_pr(scenario.pull(&root())?);
     println!("Pull request       #{} {}\n", pull.number(), scenario.title());
 
     let screen = Screen::new();
+    let containers = Containers::listen()?;
     screen.say("alice adds the label ready-to-test");
-    let labelled = Instant::now();
+    let labelled = github.now();
     pull.label("ready-to-test", "alice").answered().await;
-    let mut crashes = (scenario == Scenario::Crash).then(Crashes::begin).transpose()?;
+    let mut crashes = (scenario == Scenario::Crash).then(Crashes::begin);
     let outcome = watch(&github, &pull, &mut service, &screen, (scenario.patience(), crashes.as_mut())).await;
-    let took = labelled.elapsed();
     let gone = match &outcome {
         Ok(_) => service.wait_for_teardown(&screen, crashes.as_mut()).await,
         Err(_) => Ok(()),
     };
     screen.finish();
-    let finals = outcome.and_then(|finals| gone.map(|()| finals));
-    let run = service.last_run().await;
+    let seen = service.last_run().await.and_then(|run| Ok((run, service.peak_mib()?)));
+    let url = service.url().to_owned();
     let stopped = service.stop().await;
-    let finals = finals?;
-    stopped?;
-    let run = run?;
-    report(&folder, &finals, &run, took, started.elapsed());
-    let mut as_expected = scenario.is_shown_by(&finals);
-    if let Some(crashes) = crashes {
-        as_expected &= crashes.end(&run).await?;
-    }
+    let finals = outcome?;
+    gone.and(stopped)?;
+    let (run, memory) = seen?;
+
+    let id = run["id"].as_str().context("the run has an id")?;
+    let lives = containers.end(id).await?;
+    let figures = Figures::of(&github, labelled, &run, &lives, memory)?;
+    figures.save(&folder.join("figures.json"))?;
+    report(&folder, &finals, &format!("{url}/runs/{id}"), id, &figures)?;
+    let clean = match crashes {
+        Some(crashes) => crashes.end(id, &lives).await?,
+        None => true,
+    };
+    println!("\n{:.1} s in all", started.elapsed().as_secs_f64());
+    let as_expected = scenario.is_shown_by(&finals);
     if !as_expected {
         println!("\nThis is not what the scenario is about: {}", scenario.title());
     }
-    Ok(as_expected)
+    Ok(clean && as_expected)
 }
 
 /// A context with its final state and description.
@@ -131,25 +150,23 @@ async fn watch(
     }
 }
 
-fn report(folder: &Path, finals: &[Final], run: &serde_json::Value, took: Duration, all: Duration) {
+fn report(folder: &Path, finals: &[Final], page: &str, run: &str, figures: &Figures) -> Result<()> {
     println!("\nWhat GitHub shows now");
     for (context, state, description) in finals {
         println!("  {} {context}  {description}", show::mark(state));
     }
-    println!("\n{:.1} s from the label to the last status, {:.1} s in all", took.as_secs_f64(), all.as_secs_f64());
+    figures.show();
     println!("\nWhere everything is");
     let data = folder.join("data");
     println!("  database  {}", data.join("portcullis.db").display());
-    if let Some(id) = run["id"].as_str() {
-        println!("  page      http://127.0.0.1:8080/runs/{id}");
-        println!(
-            "            (serve it again with: target/debug/portcullis serve --config {})",
-            folder.join("portcullis.toml").display()
-        );
-        println!("  logs      {}", data.join("runs").join(id).join("*/log.txt").display());
-        println!("  JUnit     {}", data.join("runs").join(id).join("*/junit.xml").display());
-    }
+    println!("  page      {page}");
+    let (program, config) = (service::program()?, folder.join("portcullis.toml"));
+    println!("            (serve it again with: {} serve --config {})", program.display(), config.display());
+    println!("  logs      {}", data.join("runs").join(run).join("*/log.txt").display());
+    println!("  JUnit     {}", data.join("runs").join(run).join("*/junit.xml").display());
+    println!("  figures   {}", folder.join("figures.json").display());
     println!("  service   {}", folder.join("service.log").display());
+    Ok(())
 }
 
 /// The repository's root, where `demo/` lies.
@@ -157,8 +174,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap_or_else(|_| PathBuf::from("."))
 }
 
-fn fresh_folder(scenario: Scenario) -> Result<PathBuf> {
-    let folder = root().join(".portcullis").join(format!("demo-{}", scenario.name()));
+fn fresh_folder(name: &str) -> Result<PathBuf> {
+    let folder = root().join(".portcullis").join(format!("demo-{name}"));
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("an earlier demo's folder {}", folder.display()))?;
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use jiff::{ToSpan, Zoned};
 use portcullis_github::{Files, PrSpec};
 
 use crate::Final;
@@ -102,7 +103,8 @@ pub(crate) fn base_files(root: &Path, scenario: Scenario) -> Result<Files> {
         Scenario::Conformance => "demo/gates/conformance.yaml",
         Scenario::Broken | Scenario::Flaky | Scenario::Crash => "demo/gates/quick.yaml",
     };
-    let gate = std::fs::read_to_string(root.join(gate))?;
+    let in_30_days = (Zoned::now().date() + 30.days()).to_string();
+    let gate = std::fs::read_to_string(root.join(gate))?.replace("IN_30_DAYS", &in_30_days);
     let platform = folder(&root.join("suites/custom/examples/ok/deploy"), "deploy")?;
     Ok(platform.file(".github/portcullis.yaml", gate).file("README.md", "# The shop's platform\n"))
 }

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::SECRET;
 use crate::crashes::Crashes;
 use crate::show::Screen;
 
@@ -29,10 +30,10 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) async fn start(folder: &Path, github: &str, token: &str, secret: &str) -> Result<Self> {
+    pub(crate) async fn start(folder: &Path, github: &str, token: &str, more: &str) -> Result<Self> {
         let address = address()?;
         let config = folder.join("portcullis.toml");
-        std::fs::write(&config, settings(&address, folder, github, token, secret))?;
+        std::fs::write(&config, settings(&address, folder, github, token) + more)?;
         let log = folder.join("service.log");
         let child = spawn(&config, &log)?;
         let mut service = Self { child, url: format!("http://{address}"), config, log };
@@ -71,6 +72,21 @@ impl Service {
             None => Ok(()),
             Some(status) => bail!("the service ended with {status}; see {}", self.log.display()),
         }
+    }
+
+    /// The most memory the process has had so far.
+    pub(crate) fn peak_mib(&self) -> Result<u64> {
+        let pid = self.child.id().context("the service has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        Ok(peak.context("the kernel tells a process's peak memory")?.trim().parse::<u64>()? / 1024)
+    }
+
+    /// A figure of `/metrics`, by the beginning of its line.
+    pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.get("/metrics").await?;
+        let line = text.lines().find(|line| line.starts_with(name)).with_context(|| format!("no metric {name}"))?;
+        Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
     }
 
     /// The newest run as the API shows it.
@@ -118,8 +134,13 @@ impl Service {
     }
 }
 
+/// The service's, which is built beside this one.
+pub(crate) fn program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("portcullis"))
+}
+
 fn spawn(config: &Path, log: &Path) -> Result<Child> {
-    let program = std::env::current_exe()?.with_file_name("portcullis");
+    let program = program()?;
     Command::new(&program)
         .args(["serve", "--config"])
         .arg(config)
@@ -137,11 +158,11 @@ fn address() -> Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
-fn settings(address: &str, folder: &Path, github: &str, token: &str, secret: &str) -> String {
+fn settings(address: &str, folder: &Path, github: &str, token: &str) -> String {
     let data = folder.join("data");
     format!(
         "[server]\nlisten = \"{address}\"\npublic_url = \"http://{address}\"\ndata_dir = \"{}\"\n\n\
-         [github]\napi_url = \"{github}\"\ntoken = \"{token}\"\nwebhook_secrets = [\"{secret}\"]\n",
+         [github]\napi_url = \"{github}\"\ntoken = \"{token}\"\nwebhook_secrets = [\"{SECRET}\"]\n",
         data.display()
     )
 }
