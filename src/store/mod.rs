@@ -154,6 +154,44 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a database that is there already and has this version's shape, to read it beside the service that owns it: nothing is
+    /// made, brought to another shape or written.
+    ///
+    /// # Errors
+    /// The address is not understood, there is no such database, or its shape is another version's.
+    pub async fn look(url: &str) -> Result<Self> {
+        let db = match url.split_once(':') {
+            Some(("sqlite", path)) if path != ":memory:" => Db::Sqlite(look_at_sqlite(path).await?),
+            Some(("postgres" | "postgresql", _)) => Db::Postgres(open_postgres(url).await?),
+            _ => return Err(StoreError::Open("the address must be sqlite:PATH or postgres://…".into())),
+        };
+        let store = Self { db, lane: Arc::default() };
+        store.has_our_shape().await?;
+        Ok(store)
+    }
+
+    /// Whether exactly our migrations were applied, by what each of them said.
+    async fn has_our_shape(&self) -> Result<()> {
+        const SQL: &str = "SELECT checksum FROM _sqlx_migrations WHERE success ORDER BY version";
+        let ours = match &self.db {
+            Db::Sqlite(_) => migrator(SQLITE_MIGRATIONS),
+            Db::Postgres(_) => migrator(POSTGRES_MIGRATIONS),
+        };
+        let applied: std::result::Result<Vec<Vec<u8>>, sqlx::Error> =
+            on!(self, pool => sqlx::query_scalar(SQL).fetch_all(pool).await);
+        let applied = applied.map_err(|error| match error {
+            sqlx::Error::Database(error) => StoreError::Open(format!("it is no portcullis's database: {error}")),
+            other => other.into(),
+        })?;
+        match applied.iter().eq(ours.iter().map(|migration| migration.checksum.as_ref())) {
+            true => Ok(()),
+            false => Err(StoreError::Open(format!(
+                "it has the shape of another version than this {}: use the program that the service runs",
+                env!("CARGO_PKG_VERSION")
+            ))),
+        }
+    }
+
     async fn migrate(&self) -> Result<()> {
         let fail = |error: sqlx::migrate::MigrateError| StoreError::Open(error.to_string());
         match &self.db {
@@ -168,6 +206,14 @@ impl Store {
             execute!(pool, "INSERT INTO meta (key, value) VALUES ('instance', $1) ON CONFLICT (key) DO NOTHING", proposal);
             let row = sqlx::query("SELECT value FROM meta WHERE key = 'instance'").fetch_one(pool).await?;
             rows::Columns::text(&row, "value")
+        })
+    }
+
+    /// The name that [`Store::instance`] has made up; `None` where no service has ever run.
+    pub async fn known_instance(&self) -> Result<Option<String>> {
+        on!(self, pool => {
+            let row = sqlx::query("SELECT value FROM meta WHERE key = 'instance'").fetch_optional(pool).await?;
+            row.map(|row| rows::Columns::text(&row, "value")).transpose()
         })
     }
 
@@ -196,6 +242,18 @@ async fn open_sqlite(path: &str) -> Result<SqlitePool> {
         .busy_timeout(Duration::from_secs(10));
     // A connection to a file does not break while it lies idle.
     let pool = SqlitePoolOptions::new().test_before_acquire(false).max_connections(6).connect_with(options).await;
+    pool.map_err(|error| StoreError::Open(format!("{path}: {error}")))
+}
+
+async fn look_at_sqlite(path: &str) -> Result<SqlitePool> {
+    let options = SqliteConnectOptions::from_str(&format!("sqlite:{path}"))?
+        .create_if_missing(false)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(10));
+    if !options.get_filename().exists() {
+        return Err(StoreError::Open(format!("there is no database at {path}")));
+    }
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
     pool.map_err(|error| StoreError::Open(format!("{path}: {error}")))
 }
 

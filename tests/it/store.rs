@@ -386,4 +386,16 @@ on_both_databases! {
         let again = Store::open(&database.url).await.unwrap();
         assert_eq!(again.instance("second").await.unwrap(), "first");
     }
+
+    async fn a_look_makes_up_nothing_and_wants_exactly_this_shape(database: Database) {
+        let beside = Store::look(&database.url).await.unwrap();
+        assert_eq!(beside.known_instance().await.unwrap(), None);
+        database.store.instance("first").await.unwrap();
+        assert_eq!(beside.known_instance().await.unwrap().as_deref(), Some("first"));
+        database.execute("UPDATE _sqlx_migrations SET checksum = 'of another version'").await;
+        let refused = Store::look(&database.url).await.err().unwrap();
+        assert!(refused.to_string().contains("it has the shape of another version than this"), "{refused}");
+        database.execute("DELETE FROM _sqlx_migrations").await;
+        assert!(Store::look(&database.url).await.is_err(), "an older version's");
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use portcullis::store::Store;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 /// An open store with whatever keeps it alive.
@@ -11,6 +11,22 @@ pub struct Database {
     pub store: Store,
     pub url: String,
     _folder: Option<TempDir>,
+}
+
+impl Database {
+    /// Does by hand what the store never would.
+    pub async fn execute(&self, statement: &'static str) {
+        match self.url.starts_with("sqlite:") {
+            true => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+            false => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
 }
 
 pub async fn sqlite() -> Database {
