@@ -11,15 +11,15 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::adapters::artifacts::{Bucket, ObjectArtifacts, Place};
+use crate::adapters::artifacts::ObjectArtifacts;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::docker::{Docker, DockerSettings, Privileged};
-use crate::adapters::github::{Auth, Github, GithubSettings, Route, Timeouts};
+use crate::adapters::docker::{Docker, DockerSettings};
+use crate::adapters::github::{Auth, Github, GithubSettings, Timeouts};
 use crate::adapters::kube::KubeApi;
 use crate::artifacts::Artifacts;
 use crate::config::server::{self, Credentials, ServerConfig};
 use crate::domain::wording::Links;
-use crate::ports::{ArtifactStore, Ports};
+use crate::ports::{ArtifactPlace, ArtifactStore, Ports};
 use crate::reconcile::driver::{self, Waker};
 use crate::reconcile::vault::Vault;
 use crate::reconcile::{self, Settings};
@@ -193,10 +193,10 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
 /// What a command needs to reach clusters beside a running service: it changes nothing and owns nothing.
 ///
 /// # Errors
-/// The store does not open.
-pub async fn reach(config: &ServerConfig) -> anyhow::Result<(Store, Arc<Docker>)> {
-    let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
-    let instance = store.instance(&Uuid::now_v7().simple().to_string()[20..]).await?;
+/// There is no store of this version that a service has begun.
+pub async fn reach(config: &server::Local) -> anyhow::Result<(Store, Arc<Docker>)> {
+    let store = Store::look(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
+    let instance = store.known_instance().await?.context("no service has begun its store yet")?;
     Ok((store, Arc::new(Docker::new(docker_settings(&config.docker, instance)))))
 }
 
@@ -210,19 +210,9 @@ fn own(data_dir: &Path) -> anyhow::Result<File> {
 }
 
 /// Where files of runs go, if they do not stay.
-fn kept(place: Option<&server::ArtifactPlace>) -> anyhow::Result<Option<Arc<dyn ArtifactStore>>> {
-    let place = match place {
-        None => return Ok(None),
-        Some(server::ArtifactPlace::Folder(folder)) => Place::Folder(folder.clone()),
-        Some(server::ArtifactPlace::S3 { bucket, prefix, endpoint, region, credentials }) => Place::S3(Bucket {
-            name: bucket.clone(),
-            prefix: prefix.clone(),
-            endpoint: endpoint.clone(),
-            region: region.clone(),
-            credentials: credentials.clone(),
-        }),
-    };
-    let store = ObjectArtifacts::new(&place).context("the artifacts' store cannot be used")?;
+fn kept(place: Option<&ArtifactPlace>) -> anyhow::Result<Option<Arc<dyn ArtifactStore>>> {
+    let Some(place) = place else { return Ok(None) };
+    let store = ObjectArtifacts::new(place).context("the artifacts' store cannot be used")?;
     Ok(Some(Arc::new(store)))
 }
 
@@ -232,11 +222,7 @@ pub fn docker_settings(config: &server::Docker, instance: String) -> DockerSetti
         instance,
         host: config.host.clone(),
         node_images: config.node_images.clone(),
-        privileged: match config.privileged {
-            server::Privileged::Auto => Privileged::Auto,
-            server::Privileged::Always => Privileged::Always,
-            server::Privileged::Never => Privileged::Never,
-        },
+        privileged: config.privileged,
         runtime: config.runtime.clone(),
     }
 }
@@ -246,11 +232,7 @@ fn github_settings(config: &server::Github) -> GithubSettings {
         Credentials::Token(token) => Auth::Token(token.clone()),
         Credentials::App { id, private_key } => Auth::App { app_id: *id, private_key: private_key.clone() },
     };
-    GithubSettings { api_url: config.api_url.clone(), auth, timeouts: Timeouts::default(), route: route(config) }
-}
-
-fn route(config: &server::Github) -> Route {
-    Route { proxy: config.proxy.clone(), no_proxy: config.no_proxy.clone(), extra_ca: config.extra_ca.clone() }
+    GithubSettings { api_url: config.api_url.clone(), auth, timeouts: Timeouts::default(), route: config.route.clone() }
 }
 
 /// Where people look at repositories: the API's host without `api.` and `/api/v3`.

@@ -14,11 +14,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use self::artifacts::{ArtifactError, ArtifactStore, Kept, KeptFile, Part};
+pub use self::artifacts::{ArtifactError, ArtifactPlace, ArtifactStore, Bucket, Kept, KeptFile, Part};
 pub use self::executor::{ContainerState, Execution, ExecutorError, Observation, Question, Stop, SuiteExecutor};
-pub use self::forge::{Conversation, Forge, ForgeError, Mergeability, Permission, PullRequest};
+pub use self::forge::{Conversation, Forge, ForgeError, Mergeability, Permission, PullRequest, Route};
 pub use self::kubernetes::{Clue, Kubernetes, KubernetesError, Manifest};
-pub use self::provider::{Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, ProviderError};
+pub use self::provider::{
+    Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, Privileged, ProviderError,
+};
 use notices::Notices;
 use recall::Recall;
 

@@ -1,6 +1,6 @@
 //! Files of runs in an object store: S3 and what speaks like it, or a folder elsewhere. Translates keys and errors, decides nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,11 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, RetryConfig};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
-use url::Url;
 
-use crate::ports::{ArtifactError, ArtifactStore, Kept, KeptFile, Part};
+use crate::ports::{ArtifactError, ArtifactPlace, ArtifactStore, Bucket, Kept, KeptFile, Part};
 
 /// Bytes sent at once; a larger file goes in parts of this size.
 const PIECE: usize = 8 << 20;
@@ -30,26 +29,6 @@ const ALL_TRIES: Duration = Duration::from_secs(90);
 /// Objects that are deleted side by side.
 const AT_ONCE: usize = 8;
 
-/// Where the objects are.
-#[derive(Debug, Clone)]
-pub enum Place {
-    Folder(PathBuf),
-    S3(Bucket),
-}
-
-/// A bucket of S3 or of a service that speaks like it.
-#[derive(Debug, Clone)]
-pub struct Bucket {
-    pub name: String,
-    /// What all keys start with; may be empty.
-    pub prefix: String,
-    /// Amazon's own where absent.
-    pub endpoint: Option<Url>,
-    pub region: String,
-    /// Key id and secret; the role of the machine where absent.
-    pub credentials: Option<(String, SecretString)>,
-}
-
 /// The port to an object store.
 pub struct ObjectArtifacts {
     store: Arc<dyn ObjectStore>,
@@ -60,13 +39,13 @@ impl ObjectArtifacts {
     ///
     /// # Errors
     /// The folder cannot be made, or the settings contradict each other.
-    pub fn new(place: &Place) -> anyhow::Result<Self> {
+    pub fn new(place: &ArtifactPlace) -> anyhow::Result<Self> {
         let store: Arc<dyn ObjectStore> = match place {
-            Place::Folder(folder) => {
+            ArtifactPlace::Folder(folder) => {
                 std::fs::create_dir_all(folder)?;
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?)
             }
-            Place::S3(bucket) => Arc::new(PrefixStore::new(s3(bucket)?, bucket.prefix.as_str())),
+            ArtifactPlace::S3(bucket) => Arc::new(PrefixStore::new(s3(bucket)?, bucket.prefix.as_str())),
         };
         Ok(Self { store })
     }

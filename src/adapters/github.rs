@@ -27,7 +27,7 @@ use url::Url;
 use crate::domain::names::{RepoName, Sha};
 use crate::domain::rules::Team;
 use crate::domain::status::{Allowance, CommitStatus};
-use crate::ports::{Clock, Forge, ForgeError, Permission, PullRequest};
+use crate::ports::{Clock, Forge, ForgeError, Permission, PullRequest, Route};
 use api::{Accept, Api, Call};
 use base::{Base, segment};
 use credentials::Credentials;
@@ -45,17 +45,6 @@ pub struct GithubSettings {
     pub auth: Auth,
     pub timeouts: Timeouts,
     pub route: Route,
-}
-
-/// The way to GitHub.
-#[derive(Debug, Clone, Default)]
-pub struct Route {
-    /// An HTTP proxy that https goes through; may hold a password.
-    pub proxy: Option<SecretString>,
-    /// Hosts that are reached without it, as in `NO_PROXY`.
-    pub no_proxy: String,
-    /// Certificates, in PEM, of authorities that are trusted beside those the machine trusts.
-    pub extra_ca: Option<Vec<u8>>,
 }
 
 /// As whom GitHub is asked.

@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use super::out;
+use super::{engine, out};
 use crate::app;
 use crate::config::ServerConfig;
+use crate::config::server::Local;
 use crate::domain::cluster::Cluster;
 use crate::ports::{Audience, ClusterProvider};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Server configuration, as for `serve`.
+    /// The service's configuration, for its store and its Docker engine: without it, those of a service started in this folder.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -37,14 +38,15 @@ enum What {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let config = match ServerConfig::load(args.config.as_deref()) {
+    let config = match ServerConfig::load_local(args.config.as_deref()) {
         Ok(config) => config,
         Err(problems) => return super::refuse(&problems),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("the operating system gives a process an event queue");
-    match runtime.block_on(obey(&config, &args.what)) {
+    match engine::block_on(obey(&config, args)) {
         Ok(text) => {
+            if text.is_empty() {
+                out::problem("no clusters");
+            }
             out::text(&text);
             ExitCode::SUCCESS
         }
@@ -55,10 +57,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-async fn obey(config: &ServerConfig, what: &What) -> anyhow::Result<String> {
-    let (store, docker) = app::reach(config).await?;
+async fn obey(config: &Local, args: &Args) -> anyhow::Result<String> {
+    let reached = app::reach(config).await;
+    let (store, docker) = reached.map_err(|error| match args.config {
+        Some(_) => error,
+        None => anyhow::anyhow!("{error:#}; `--config FILE` names the service's configuration"),
+    })?;
     let clusters = store.open_clusters().await?;
-    match what {
+    match &args.what {
         What::List { json: true } => Ok(format!("{}\n", json!(clusters.iter().map(as_json).collect::<Vec<_>>()))),
         What::List { json: false } => Ok(clusters.iter().map(line).collect()),
         What::Kubeconfig { cluster } => {

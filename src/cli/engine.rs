@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::adapters::docker::Docker;
 use crate::app;
 use crate::artifacts::Artifacts;
+use crate::config::server::Local;
 use crate::config::{ConfigError, ServerConfig};
 
 /// A Docker engine of one's own corner: what a service on the same engine made is not seen and not touched.
@@ -16,7 +17,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn open(config: Option<&Path>) -> Result<Self, Vec<ConfigError>> {
-        let (docker, data_dir) = ServerConfig::load_engine(config)?;
+        let Local { docker, data_dir, .. } = ServerConfig::load_local(config)?;
         let instance = format!("cli-{}", std::process::id());
         Ok(Self {
             docker: Arc::new(Docker::new(app::docker_settings(&docker, instance))),

@@ -18,8 +18,9 @@ use url::Url;
 use self::keep::{Files, Keeper};
 use super::out;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::github::{self, Level, NewApp, Registrar, Route, addresses};
+use crate::adapters::github::{self, Level, NewApp, Registrar, addresses};
 use crate::config::{ServerConfig, values};
+use crate::ports::Route;
 use crate::web::setup::{Form, Secrets, serve_setup};
 
 /// What GitHub allows.
@@ -129,9 +130,7 @@ fn name(args: &Args) -> anyhow::Result<String> {
 /// The way to GitHub as the server's file and the environment say.
 fn route(args: &Args) -> anyhow::Result<Route> {
     let file = args.config.exists().then_some(args.config.as_path());
-    let (proxy, no_proxy, extra_ca) =
-        ServerConfig::load_route(file).map_err(|problems| anyhow::anyhow!(crate::config::report(&problems)))?;
-    Ok(Route { proxy, no_proxy, extra_ca })
+    ServerConfig::load_route(file).map_err(|problems| anyhow::anyhow!(crate::config::report(&problems)))
 }
 
 fn form(app: &NewApp, apps: &str) -> Form {

@@ -1,11 +1,13 @@
 //! Where files of runs are kept.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use secrecy::SecretString;
+use url::Url;
 
 /// Keeps files of runs that are over. Keys are paths with slashes, such as `runs/<run>/<attempt>/log.txt`.
 #[async_trait]
@@ -27,6 +29,26 @@ pub trait ArtifactStore: Send + Sync {
 
     /// Deletes everything below a folder. "Already gone" is success.
     async fn forget(&self, folder: &str) -> Result<(), ArtifactError>;
+}
+
+/// Where a store keeps them.
+#[derive(Debug, Clone)]
+pub enum ArtifactPlace {
+    Folder(PathBuf),
+    S3(Bucket),
+}
+
+/// A bucket of S3 or of a service that speaks like it.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    pub name: String,
+    /// What all keys start with; may be empty.
+    pub prefix: String,
+    /// Amazon's own where absent.
+    pub endpoint: Option<Url>,
+    pub region: String,
+    /// Key id and secret; the role of the machine where absent.
+    pub credentials: Option<(String, SecretString)>,
 }
 
 /// How much of a file is wanted.

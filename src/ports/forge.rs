@@ -4,6 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::domain::message::Reaction;
 use crate::domain::names::{RepoName, Sha};
@@ -58,6 +59,17 @@ pub trait Conversation: Send + Sync {
 
     /// Takes a label off. One that is not there is success.
     async fn unlabel(&self, repo: &RepoName, pr: u64, label: &str) -> Result<(), ForgeError>;
+}
+
+/// The way to the forge.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// An HTTP proxy that https goes through; secret because it may hold a password.
+    pub proxy: Option<SecretString>,
+    /// Hosts that are reached without it, as in `NO_PROXY`.
+    pub no_proxy: String,
+    /// Certificates, in PEM, of authorities that are trusted beside those the machine trusts.
+    pub extra_ca: Option<Vec<u8>>,
 }
 
 /// A pull request as far as the gate cares.

@@ -46,6 +46,16 @@ pub struct ClusterSpec {
     pub expires_at: Timestamp,
 }
 
+/// Whether nodes that are containers run with `--privileged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privileged {
+    /// Tried first; hosts whose capability set does not allow it get the narrower flags.
+    Auto,
+    Always,
+    /// The narrower flags from the start.
+    Never,
+}
+
 /// What became of a cluster's machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterHealth {

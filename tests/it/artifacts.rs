@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use futures_util::TryStreamExt;
-use portcullis::adapters::artifacts::{Bucket, ObjectArtifacts, Place};
-use portcullis::ports::{ArtifactStore, Part};
+use portcullis::adapters::artifacts::ObjectArtifacts;
+use portcullis::ports::{ArtifactPlace, ArtifactStore, Bucket, Part};
 
 use crate::support::s3::{ACCESS_KEY, S3, SECRET_KEY};
 
-fn bucket(s3: &S3, secret: &str) -> Place {
-    Place::S3(Bucket {
+fn bucket(s3: &S3, secret: &str) -> ArtifactPlace {
+    ArtifactPlace::S3(Bucket {
         name: "ci".into(),
         prefix: "portcullis/one".into(),
         endpoint: Some(s3.url()),
@@ -28,7 +28,7 @@ async fn text(store: &dyn ArtifactStore, key: &str, part: Part) -> Option<String
 }
 
 /// What holds for every place.
-async fn keeps_finds_and_forgets(place: Place, home: &Path) {
+async fn keeps_finds_and_forgets(place: ArtifactPlace, home: &Path) {
     let store = ObjectArtifacts::new(&place).unwrap();
     let file = home.join("file");
     let put = async |key: &str, content: &str| {
@@ -68,7 +68,7 @@ async fn keeps_finds_and_forgets(place: Place, home: &Path) {
 #[tokio::test]
 async fn a_folder_keeps_finds_and_forgets() {
     let home = tempfile::tempdir().unwrap();
-    keeps_finds_and_forgets(Place::Folder(home.path().join("elsewhere")), home.path()).await;
+    keeps_finds_and_forgets(ArtifactPlace::Folder(home.path().join("elsewhere")), home.path()).await;
 }
 
 #[tokio::test]

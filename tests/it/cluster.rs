@@ -12,7 +12,7 @@ use portcullis::domain::progress::Progress;
 use portcullis::domain::suite::{Entry, Ginkgo, Suite};
 use portcullis::ports::{
     Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, ContainerState, Kubernetes, KubernetesError,
-    Manifest, ProviderError,
+    Manifest, Privileged, ProviderError,
 };
 
 use crate::support::engine::{

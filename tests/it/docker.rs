@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::adapters::docker::{Docker, DockerSettings};
 use portcullis::domain::progress::Progress;
-use portcullis::ports::{ContainerState, ExecutorError, ProviderError, Stop, SuiteExecutor};
+use portcullis::ports::{ContainerState, ExecutorError, Privileged, ProviderError, Stop, SuiteExecutor};
 
 use crate::support::engine::{BUSYBOX, Corner, NOBODY, ended, figure, run, script, until};
 

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis::adapters::github::{Auth, Github, GithubSettings, Route, Timeouts};
+use portcullis::adapters::github::{Auth, Github, GithubSettings, Timeouts};
 use portcullis::domain::names::{RepoName, Sha};
 use portcullis::domain::status::{CommitStatus, Report, StatusState};
-use portcullis::ports::Clock;
+use portcullis::ports::{Clock, Route};
 use portcullis_github as stand_in;
 use secrecy::SecretString;
 

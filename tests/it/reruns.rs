@@ -7,12 +7,12 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
-use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::adapters::docker::{Docker, DockerSettings};
 use portcullis::adapters::kube::KubeApi;
 use portcullis::config::server::NODE_IMAGES;
 use portcullis::domain::attempt::{AttemptState, Part};
 use portcullis::domain::plan::RunView;
-use portcullis::ports::{Audience, ClusterAccess, ClusterProvider, Kubernetes, Manifest};
+use portcullis::ports::{Audience, ClusterAccess, ClusterProvider, Kubernetes, Manifest, Privileged};
 use portcullis_github::StatusState;
 
 use crate::support::engine::figure;

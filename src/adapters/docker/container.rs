@@ -94,10 +94,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::adapters::docker::Privileged;
     use crate::domain::ids::{AttemptId, ClusterId, RunId};
     use crate::domain::invocation::Invocation;
     use crate::ports::ClusterAccess;
+    use crate::ports::Privileged;
 
     fn execution(command: &[&str]) -> Execution {
         let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();

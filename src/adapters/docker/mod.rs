@@ -28,6 +28,8 @@ use engine::Engine;
 use follow::Followers;
 use node::PrivilegeMemory;
 
+use crate::ports::Privileged;
+
 /// A Docker engine as cluster provider and suite executor. Connects on first use and again after the engine was away.
 pub struct Docker {
     engine: Arc<Engine>,
@@ -61,14 +63,4 @@ pub struct DockerSettings {
     pub privileged: Privileged,
     /// OCI runtime of the node containers, such as `sysbox-runc`; the engine's default where absent.
     pub runtime: Option<String>,
-}
-
-/// Whether node containers run with Docker's `--privileged`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Privileged {
-    /// Tried first; hosts whose capability set does not allow it get the narrower flags.
-    Auto,
-    Always,
-    /// The narrower flags from the start.
-    Never,
 }

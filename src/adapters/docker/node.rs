@@ -11,9 +11,9 @@ use bollard::models::{
 
 use super::image::Image;
 use super::labels::{self, Labels, NODES, Role};
-use super::{DockerSettings, Privileged, limits, network};
+use super::{DockerSettings, limits, network};
 use crate::domain::ids::ClusterId;
-use crate::ports::ClusterSpec;
+use crate::ports::{ClusterSpec, Privileged};
 
 /// The API server's port inside the server node.
 pub(super) const API_PORT: &str = "6443/tcp";

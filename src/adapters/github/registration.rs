@@ -13,9 +13,9 @@ use super::api::{Api, Call, within};
 use super::base::{Base, segment};
 use super::credentials::Credentials;
 use super::traffic::CallKind;
-use super::{Auth, BadSettings, Route, Timeouts, transport};
+use super::{Auth, BadSettings, Timeouts, transport};
 use crate::domain::event::Event;
-use crate::ports::{Clock, ForgeError};
+use crate::ports::{Clock, ForgeError, Route};
 
 /// How far a permission of an App reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

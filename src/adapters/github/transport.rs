@@ -21,8 +21,9 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tower::Service;
 
+use super::BadSettings;
 use super::base::Base;
-use super::{BadSettings, Route};
+use crate::ports::Route;
 
 /// GitHub refuses requests without one.
 const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));

@@ -2,12 +2,13 @@
 
 use jiff::SignedDuration;
 
+use super::Artifacts;
 use super::file::ArtifactsSection;
 use super::github::Secret;
 use super::resolve::{DAY, Resolver, period};
-use super::{ArtifactPlace, Artifacts};
 use crate::config::problem::quoted;
 use crate::config::values;
+use crate::ports::{ArtifactPlace, Bucket};
 
 /// What `artifacts.store` names.
 enum Named {
@@ -21,7 +22,10 @@ impl Resolver<'_> {
         let endpoint = self.read_some(section.endpoint, |text| values::web_address(text));
         let region = self.read(section.region, "us-east-1".into(), |text| values::line(text));
         let secret = self.secret("artifacts.secret_key", section.secret_key, section.secret_key_file);
+        let is_misread =
+            self.is_misread(&["artifacts.access_key", "artifacts.secret_key", "artifacts.secret_key_file"]);
         let credentials = match (section.access_key, secret) {
+            _ if is_misread => None,
             (Some(id), Secret::Read(secret, _)) => Some((id.value, secret)),
             (Some(id), Secret::Absent) => {
                 self.add(
@@ -38,7 +42,7 @@ impl Resolver<'_> {
         };
         let store = self.read_some(section.store, |text| named(text)).map(|named| match named {
             Named::Folder(path) => ArtifactPlace::Folder(path.into()),
-            Named::Bucket { name, prefix } => ArtifactPlace::S3 { bucket: name, prefix, endpoint, region, credentials },
+            Named::Bucket { name, prefix } => ArtifactPlace::S3(Bucket { name, prefix, endpoint, region, credentials }),
         });
         Artifacts { store, keep }
     }

@@ -9,15 +9,19 @@ use url::Url;
 
 use super::file::{GithubSection, Set};
 use super::resolve::{Resolver, period};
-use super::{Ambient, Credentials, Github, Way};
-use crate::config::problem::{ConfigError, quoted};
+use super::{Ambient, Credentials, Github};
+use crate::config::problem::quoted;
 use crate::config::values;
 use crate::domain::names::RepoName;
+use crate::ports::Route;
 
 /// Largest secret file that is read.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+const CREDENTIALS: [&str; 5] =
+    ["github.token", "github.token_file", "github.app_id", "github.private_key", "github.private_key_file"];
 
 /// Between two looks for what webhooks missed.
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(5);
@@ -25,15 +29,13 @@ const MAX_CATCH_UP: Duration = Duration::from_secs(24 * 3600);
 
 impl Resolver<'_> {
     pub(super) fn github(&mut self, mut section: GithubSection, ambient: Ambient) -> Github {
-        let way = self.way(&mut section, ambient);
+        let route = self.route(&mut section, ambient);
         let api = Url::parse("https://api.github.com").expect("a constant address");
         let token = self.secret("github.token", section.token, section.token_file);
         let key = self.secret("github.private_key", section.private_key, section.private_key_file);
         Github {
             api_url: self.read(section.api_url, api, |text| values::web_address(text)),
-            proxy: way.0,
-            no_proxy: way.1,
-            extra_ca: way.2,
+            route,
             credentials: self.credentials(token, section.app_id, key),
             webhook_secrets: self.webhook_secrets(section.webhook_secrets, section.webhook_secret_file),
             repositories: self.read(section.repositories, vec![], |names| repositories(names)),
@@ -43,16 +45,20 @@ impl Resolver<'_> {
     }
 
     /// The way to GitHub.
-    pub(super) fn way(&mut self, section: &mut GithubSection, ambient: Ambient) -> Way {
+    pub(super) fn route(&mut self, section: &mut GithubSection, ambient: Ambient) -> Route {
         let (own, own_no) = (section.proxy.take(), section.no_proxy.take());
         let proxy = self.read_some(own, |text| proxy(text)).or(ambient.https_proxy).map(SecretString::from);
         let no_proxy = self.read_some(own_no, |text| Ok(text.clone())).or(ambient.no_proxy).unwrap_or_default();
-        (proxy, no_proxy, self.read_some(section.ca_file.take(), |path| certificates(path)))
+        let extra_ca = self.read_some(section.ca_file.take(), |path| certificates(path));
+        Route { proxy, no_proxy, extra_ca }
     }
 
     /// Exactly one of token and app.
     fn credentials(&mut self, token: Secret, app_id: Option<Set<u64>>, private_key: Secret) -> Credentials {
         let nobody = Credentials::Token(SecretString::default());
+        if self.is_misread(&CREDENTIALS) {
+            return nobody;
+        }
         match (token, app_id, private_key) {
             (Secret::Read(token, _), None, Secret::Absent) => Credentials::Token(token),
             (Secret::Absent, Some(id), Secret::Read(private_key, origin)) => {
@@ -70,7 +76,10 @@ impl Resolver<'_> {
                 nobody
             }
             (Secret::Absent, None, Secret::Absent) => {
-                self.missing("`github.token`, `github.token_file`, or `github.app_id` with a private key");
+                self.missing(
+                    "`github.token`, `github.token_file`, or `github.app_id` with a private key",
+                    "PORTCULLIS_GITHUB__TOKEN",
+                );
                 nobody
             }
             (Secret::Read(_, origin), Some(_), _) | (Secret::Read(_, origin), None, Secret::Read(..)) => {
@@ -83,8 +92,10 @@ impl Resolver<'_> {
 
     fn webhook_secrets(&mut self, given: Option<Set<Vec<String>>>, file: Option<Set<String>>) -> Vec<SecretString> {
         let (texts, origin) = match (given, file) {
+            (None, None) if self.is_misread(&["github.webhook_secrets", "github.webhook_secret_file"]) => return vec![],
             (None, None) => {
-                self.missing("`github.webhook_secrets` or `github.webhook_secret_file`");
+                let what = "`github.webhook_secrets` or `github.webhook_secret_file`";
+                self.missing(what, "PORTCULLIS_GITHUB__WEBHOOK_SECRETS");
                 return vec![];
             }
             (Some(_), Some(file)) => {
@@ -131,10 +142,6 @@ impl Resolver<'_> {
                 Secret::Unreadable
             }
         }
-    }
-
-    fn missing(&mut self, what: &str) {
-        self.problems.push(ConfigError::whole(self.name, format!("{what} is missing")));
     }
 }
 

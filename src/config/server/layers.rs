@@ -1,15 +1,18 @@
 //! Lays the environment over the file: unknown keys and wrong types are found here, all of them, and every value keeps the
 //! place it came from. What the values mean is checked afterwards.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::file::ServerFile;
 use crate::config::position::Position;
-use crate::config::problem::{ConfigError, did_you_mean, quoted};
+use crate::config::problem::{ConfigError, did_you_mean, nearest, quoted};
 
-/// `PORTCULLIS_<SECTION>__<KEY>`, `PORTCULLIS_SECRETS__<NAME>__<KEY>`. Variables without the double underscore belong to others.
+/// `PORTCULLIS_<SECTION>__<KEY>`, `PORTCULLIS_SECRETS__<NAME>__<KEY>`. Variables without the double underscore belong to others,
+/// such as those by which an orchestrator tells of a service of this name, unless they look like a slip of the pen.
 const PREFIX: &str = "PORTCULLIS_";
 
 /// Where a value was written.
@@ -34,6 +37,31 @@ pub(super) struct Layers {
     values: Map<String, Value>,
     origins: Vec<Origin>,
     problems: Vec<ConfigError>,
+    misread: Misread,
+}
+
+/// The merged file, where its values come from, and what was found on the way.
+pub(super) struct Merged {
+    pub(super) file: ServerFile,
+    pub(super) origins: Vec<Origin>,
+    pub(super) problems: Vec<ConfigError>,
+    pub(super) misread: Misread,
+}
+
+/// What was written but not understood. It is no value, and yet it is not missing.
+#[derive(Default)]
+pub(super) struct Misread {
+    is_everything: bool,
+    /// Sections, and keys as `section.key`.
+    names: BTreeSet<String>,
+}
+
+impl Misread {
+    /// Whether `section.key` may be among it.
+    pub(super) fn may_hold(&self, key: &str) -> bool {
+        let section = key.split_once('.').map_or(key, |(section, _)| section);
+        self.is_everything || self.names.contains(key) || self.names.contains(section)
+    }
 }
 
 /// What a key holds.
@@ -93,7 +121,7 @@ impl Layers {
         let schema = super::schema();
         let sections = schema.get("properties").and_then(Value::as_object);
         let known = sections.expect("the sections are a struct's fields").clone();
-        Self { known, values: Map::new(), origins: Vec::new(), problems: Vec::new() }
+        Self { known, values: Map::new(), origins: Vec::new(), problems: Vec::new(), misread: Misread::default() }
     }
 
     /// Takes the file's values.
@@ -103,6 +131,7 @@ impl Layers {
             Ok(table) => table.into_inner(),
             Err(error) => {
                 let start = error.span().map_or(0, |span| span.start);
+                self.misread.is_everything = true;
                 return self.problems.push(places.at(start).problem(error.message()));
             }
         };
@@ -112,11 +141,11 @@ impl Layers {
             match (self.known.contains_key(name.as_ref()), value.get_ref()) {
                 (true, DeValue::Table(keys)) if self.is_named(name) => self.add_named(name, keys, &places),
                 (true, DeValue::Table(keys)) => self.add_section(&[name], keys, &places),
-                (true, _) => self.problems.push(origin.problem(format!("{} is a section: `[{name}]`", quoted(name)))),
-                (false, _) => {
-                    let hint = did_you_mean(name, self.known.keys().map(String::as_str));
-                    self.problems.push(origin.problem(format!("there is no section {}{hint}", quoted(name))));
+                (true, _) => {
+                    self.misread.names.insert(name.to_string());
+                    self.problems.push(origin.problem(format!("{} is a section: `[{name}]`", quoted(name))));
                 }
+                (false, _) => self.no_section(name, &origin),
             }
         }
     }
@@ -143,14 +172,21 @@ impl Layers {
         }
     }
 
+    fn no_section(&mut self, name: &str, origin: &Origin) {
+        let sections = || self.known.keys().map(String::as_str);
+        let hint = did_you_mean(name, sections());
+        self.misread.names.extend(nearest(name, sections()).map(str::to_owned));
+        self.problems.push(origin.problem(format!("there is no section {}{hint}", quoted(name))));
+    }
+
     /// Takes a variable's value, if it is one of ours. An empty one counts as absent.
     pub(super) fn add_variable(&mut self, name: &str, text: &str) {
-        let Some((section, key)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once("__")) else { return };
-        let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+        let Some(rest) = name.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else { return };
         let origin = Origin::Variable(name.to_owned());
+        let Some((section, key)) = rest.split_once("__") else { return self.refuse_slip(&rest, &origin) };
+        let (section, key) = (section.to_owned(), key.to_owned());
         if !self.known.contains_key(&section) {
-            let hint = did_you_mean(&section, self.known.keys().map(String::as_str));
-            return self.problems.push(origin.problem(format!("there is no section {}{hint}", quoted(&section))));
+            return self.no_section(&section, &origin);
         }
         let (path, key) = match key.split_once("__").filter(|_| self.is_named(&section)) {
             Some((name, key)) => (vec![section.as_str(), name], key),
@@ -166,6 +202,22 @@ impl Layers {
         }
     }
 
+    /// A name with one underscore where two belong, which would be passed over without a word.
+    fn refuse_slip(&mut self, rest: &str, origin: &Origin) {
+        let meant = self.known.iter().find_map(|(section, schema)| {
+            let key = rest.strip_prefix(section.as_str())?.strip_prefix('_')?;
+            if self.is_named(section) {
+                return Some((section, "<NAME>__<KEY>".to_owned()));
+            }
+            let keys = schema["properties"].as_object()?;
+            Some((section, nearest(key, keys.keys().map(String::as_str))?.to_owned()))
+        });
+        let Some((section, key)) = meant else { return };
+        let right = format!("{PREFIX}{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase());
+        self.misread.names.insert(format!("{section}.{key}"));
+        self.problems.push(origin.problem(format!("two underscores separate section and key: `{right}`")));
+    }
+
     /// Whether a section holds others by name, and no keys.
     fn is_named(&self, section: &str) -> bool {
         self.known.get(section).is_some_and(|section| section["additionalProperties"].is_object())
@@ -179,16 +231,20 @@ impl Layers {
         if let Some(schema) = keys.get(key) {
             return Some(Kind::of(schema));
         }
-        let hint = did_you_mean(key, keys.keys().map(String::as_str));
-        self.problems.push(origin.problem(format!("`[{}]` has no key {}{hint}", section.join("."), quoted(key))));
+        let (section, keys) = (section.join("."), || keys.keys().map(String::as_str));
+        let hint = did_you_mean(key, keys());
+        self.misread.names.extend(nearest(key, keys()).map(|near| format!("{section}.{near}")));
+        self.problems.push(origin.problem(format!("`[{section}]` has no key {}{hint}", quoted(key))));
         None
     }
 
     fn set(&mut self, section: &[&str], key: &str, kind: Kind, value: Option<Value>, origin: Origin) {
         // The value is not quoted: it may be a secret.
         let Some(value) = value else {
-            let section = section.join(".");
-            return self.problems.push(origin.problem(format!("`{section}.{key}` must be {}", kind.wanted())));
+            let name = format!("{}.{key}", section.join("."));
+            self.problems.push(origin.problem(format!("`{name}` must be {}", kind.wanted())));
+            self.misread.names.insert(name);
+            return;
         };
         self.origins.push(origin);
         let mut values = self.values.entry(section[0]).or_insert_with(|| json!({}));
@@ -198,10 +254,10 @@ impl Layers {
         values[key] = json!({ "value": value, "origin": self.origins.len() - 1 });
     }
 
-    /// The merged file, with what was found on the way.
-    pub(super) fn merged(self) -> (ServerFile, Vec<Origin>, Vec<ConfigError>) {
-        let file = serde_json::from_value(Value::Object(self.values));
-        (file.expect("only known keys of the right kind were taken"), self.origins, self.problems)
+    pub(super) fn merged(self) -> Merged {
+        let Self { values, origins, problems, misread, .. } = self;
+        let file = serde_json::from_value(Value::Object(values));
+        Merged { file: file.expect("only known keys of the right kind were taken"), origins, problems, misread }
     }
 }
 

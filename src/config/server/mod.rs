@@ -21,6 +21,7 @@ use crate::domain::names::RepoName;
 use super::problem::ConfigError;
 use crate::domain::overrides::Overrides;
 use crate::domain::secret::Secrets;
+use crate::ports::{ArtifactPlace, Privileged, Route};
 use file::ServerFile;
 use layers::Layers;
 
@@ -45,16 +46,19 @@ pub struct ServerConfig {
     pub log: Log,
 }
 
+/// What commands beside the service need: nothing of GitHub.
+#[derive(Debug, Clone)]
+pub struct Local {
+    pub docker: Docker,
+    pub data_dir: PathBuf,
+    pub store_url: SecretString,
+}
+
 /// How to speak to GitHub.
 #[derive(Debug, Clone)]
 pub struct Github {
     pub api_url: Url,
-    /// The proxy that GitHub is reached through; secret because it may hold a password.
-    pub proxy: Option<SecretString>,
-    /// Hosts that are reached without it, as in `NO_PROXY`.
-    pub no_proxy: String,
-    /// Certificates, in PEM, of authorities that are trusted beside those the machine trusts.
-    pub extra_ca: Option<Vec<u8>>,
+    pub route: Route,
     pub credentials: Credentials,
     /// At least one; a delivery signed with any of them is genuine.
     pub webhook_secrets: Vec<SecretString>,
@@ -92,15 +96,6 @@ pub struct Docker {
     pub runtime: Option<String>,
 }
 
-/// Whether nodes run with Docker's `--privileged`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Privileged {
-    /// Tried first; narrower flags where the host refuses.
-    Auto,
-    Always,
-    Never,
-}
-
 /// How much may run at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capacity {
@@ -128,22 +123,6 @@ pub struct Artifacts {
     /// The data folder where absent.
     pub store: Option<ArtifactPlace>,
     pub keep: SignedDuration,
-}
-
-/// Where files of runs are kept.
-#[derive(Debug, Clone)]
-pub enum ArtifactPlace {
-    Folder(PathBuf),
-    S3 {
-        bucket: String,
-        /// What all keys start with; may be empty.
-        prefix: String,
-        /// Amazon's own where absent.
-        endpoint: Option<Url>,
-        region: String,
-        /// Key id and secret; the role of the machine where absent.
-        credentials: Option<(String, SecretString)>,
-    },
 }
 
 /// The service's own log.
@@ -195,22 +174,22 @@ impl ServerConfig {
         Self::parse(ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment })
     }
 
-    /// The Docker engine and the data folder alone, for commands that need no service. The rest is not looked at.
+    /// What is on this machine alone, for commands that need no service. The rest is not looked at.
     ///
     /// # Errors
-    /// Everything that is wrong with these two.
-    pub fn load_engine(file: Option<&Path>) -> Result<(Docker, PathBuf), Vec<ConfigError>> {
+    /// Everything that is wrong with it.
+    pub fn load_local(file: Option<&Path>) -> Result<Local, Vec<ConfigError>> {
         let environment = environment()?;
         let (name, text) = read(file)?.unzip();
         let source = ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment };
-        resolve::resolve_engine(Self::layers(&source), source.ambient().docker_host)
+        resolve::resolve_local(Self::layers(&source), source.ambient().docker_host)
     }
 
     /// The way to GitHub alone (proxy, hosts that go without it, extra certificates), for commands that need no service.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load_route(file: Option<&Path>) -> Result<Way, Vec<ConfigError>> {
+    pub fn load_route(file: Option<&Path>) -> Result<Route, Vec<ConfigError>> {
         let environment = environment()?;
         let (name, text) = read(file)?.unzip();
         let source = ServerSource { file: name.as_deref().zip(text.as_deref()), environment: &environment };
@@ -222,7 +201,7 @@ impl ServerConfig {
     /// # Errors
     /// Everything that is wrong; never with a secret's text.
     pub fn parse(source: ServerSource<'_>) -> Result<Self, Vec<ConfigError>> {
-        let name = source.file.map_or("configuration", |(name, _)| name);
+        let name = source.file.map(|(name, _)| name);
         resolve::resolve(name, Self::layers(&source), source.ambient())
     }
 
@@ -237,9 +216,6 @@ impl ServerConfig {
         layers
     }
 }
-
-/// The way to GitHub: a proxy, hosts that are reached without it, certificates in PEM.
-pub type Way = (Option<SecretString>, String, Option<Vec<u8>>);
 
 /// The file's name for messages, and its text.
 fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Vec<ConfigError>> {

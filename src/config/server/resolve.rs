@@ -9,21 +9,27 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::file::{CapacitySection, DockerSection, LimitsSection, LogSection, RepositoriesSection, ServerSection, Set};
-use super::layers::{Layers, Origin};
-use super::{Ambient, Capacity, Docker, Limits, Log, LogFormat, NODE_IMAGES, Privileged, ServerConfig, Way};
+use super::file::{
+    CapacitySection, DockerSection, LimitsSection, LogSection, RepositoriesSection, ServerFile, ServerSection, Set,
+};
+use super::layers::{Layers, Merged, Misread, Origin};
+use super::{Ambient, Capacity, Docker, Limits, Local, Log, LogFormat, NODE_IMAGES, ServerConfig};
 use crate::config::problem::{ConfigError, quoted};
 use crate::config::values;
 use crate::domain::names::{BadName, SuiteName};
 use crate::domain::overrides::{Overrides, Pattern};
+use crate::ports::{Privileged, Route};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 const MIB: u64 = 1 << 20;
 
-/// The configuration, or everything that is wrong. `name` is what missing keys are missing from; `ambient` holds where no setting does.
-pub(super) fn resolve(name: &str, layers: Layers, mut ambient: Ambient) -> Result<ServerConfig, Vec<ConfigError>> {
-    let (file, origins, problems) = layers.merged();
-    let mut resolver = Resolver { name, origins, problems };
+/// The configuration, or everything that is wrong. `name` is the file's, where there is one; `ambient` holds where no setting does.
+pub(super) fn resolve(
+    name: Option<&str>,
+    layers: Layers,
+    mut ambient: Ambient,
+) -> Result<ServerConfig, Vec<ConfigError>> {
+    let (file, mut resolver) = Resolver::of(name, layers);
     let (listen, public_url, data_dir) = resolver.server(file.server);
     let docker_host = ambient.docker_host.take();
     let config = ServerConfig {
@@ -40,45 +46,67 @@ pub(super) fn resolve(name: &str, layers: Layers, mut ambient: Ambient) -> Resul
         public_url,
         data_dir,
     };
-    match resolver.problems.is_empty() {
-        true => Ok(config),
-        false => Err(resolver.problems),
-    }
+    resolver.finish(config)
 }
 
-/// The Docker engine and the data folder, whatever else is missing.
-pub(super) fn resolve_engine(
-    layers: Layers,
-    docker_host: Option<String>,
-) -> Result<(Docker, PathBuf), Vec<ConfigError>> {
-    let (file, origins, problems) = layers.merged();
-    let mut resolver = Resolver { name: "configuration", origins, problems };
+/// What is on this machine, whatever else is missing.
+pub(super) fn resolve_local(layers: Layers, docker_host: Option<String>) -> Result<Local, Vec<ConfigError>> {
+    let (file, mut resolver) = Resolver::of(None, layers);
     let (_, _, data_dir) = resolver.server(file.server);
+    let store_url = resolver.store(file.store.url, &data_dir);
     let docker = resolver.docker(file.docker, docker_host);
-    match resolver.problems.is_empty() {
-        true => Ok((docker, data_dir)),
-        false => Err(resolver.problems),
-    }
+    resolver.finish(Local { docker, data_dir, store_url })
 }
 
 /// The way to GitHub, whatever else is missing.
-pub(super) fn resolve_route(layers: Layers, ambient: Ambient) -> Result<Way, Vec<ConfigError>> {
-    let (mut file, origins, problems) = layers.merged();
-    let mut resolver = Resolver { name: "configuration", origins, problems };
-    let way = resolver.way(&mut file.github, ambient);
-    match resolver.problems.is_empty() {
-        true => Ok(way),
-        false => Err(resolver.problems),
-    }
+pub(super) fn resolve_route(layers: Layers, ambient: Ambient) -> Result<Route, Vec<ConfigError>> {
+    let (mut file, mut resolver) = Resolver::of(None, layers);
+    let route = resolver.route(&mut file.github, ambient);
+    resolver.finish(route)
 }
 
 pub(super) struct Resolver<'a> {
-    pub(super) name: &'a str,
-    pub(super) origins: Vec<Origin>,
-    pub(super) problems: Vec<ConfigError>,
+    /// The file, where there is one.
+    name: Option<&'a str>,
+    origins: Vec<Origin>,
+    problems: Vec<ConfigError>,
+    misread: Misread,
+}
+
+impl<'a> Resolver<'a> {
+    fn of(name: Option<&'a str>, layers: Layers) -> (ServerFile, Self) {
+        let Merged { file, origins, problems, misread } = layers.merged();
+        (file, Self { name, origins, problems, misread })
+    }
+
+    /// The value, if nothing was wrong; otherwise what was: of the file from top to bottom, then of the rest.
+    fn finish<T>(mut self, value: T) -> Result<T, Vec<ConfigError>> {
+        if self.problems.is_empty() {
+            return Ok(value);
+        }
+        self.problems.sort_by_key(|problem| (problem.line.is_none(), problem.line, problem.column));
+        Err(self.problems)
+    }
 }
 
 impl Resolver<'_> {
+    /// Whether one of the keys may have been given, but was not understood: the problem is noted, and it is not missing.
+    pub(super) fn is_misread(&self, keys: &[impl AsRef<str>]) -> bool {
+        keys.iter().any(|key| self.misread.may_hold(key.as_ref()))
+    }
+
+    /// Notes that something is missing, with a way to give it.
+    pub(super) fn missing(&mut self, what: &str, variable: &str) {
+        let problem = match self.name {
+            Some(file) => ConfigError::whole(file, format!("{what} is missing")),
+            None => ConfigError::whole(
+                "configuration",
+                format!("{what} is missing: give the server's file with `--config FILE`, or set `{variable}`"),
+            ),
+        };
+        self.problems.push(problem);
+    }
+
     /// What `parse` makes of the value; the default where there is none or, after noting a problem, where it is wrong.
     pub(super) fn read<V, T>(&mut self, set: Option<Set<V>>, default: T, parse: impl Fn(&V) -> Result<T, String>) -> T {
         self.read_some(set, parse).unwrap_or(default)

@@ -41,6 +41,9 @@ impl Resolver<'_> {
     ) -> Option<SecretString> {
         let text = match (value, file) {
             (Some(_), Some(_)) => Err(format!("either `secrets.{name}.value` or `value_file`, not both")),
+            (None, None) if self.is_misread(&["value", "value_file"].map(|key| format!("secrets.{name}.{key}"))) => {
+                return None;
+            }
             (None, None) => Err(format!("the secret {} has neither `value` nor `value_file`", quoted(name))),
             (Some(value), None) => Ok(value.value),
             (None, Some(file)) => read_secret_file(&file.value),

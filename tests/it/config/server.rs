@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use portcullis::config::server::{Credentials, LogFormat, NODE_IMAGES, Privileged};
+use portcullis::config::server::{Credentials, LogFormat, NODE_IMAGES};
 use portcullis::config::{ServerConfig, ServerSource, report};
+use portcullis::ports::Privileged;
 use secrecy::ExposeSecret;
 
 const MINIMAL: &str = "[github]\ntoken = 'ghp_secret'\nwebhook_secrets = ['hook-secret']\n";
@@ -230,8 +231,74 @@ fn what_is_missing_is_said_in_one_go() {
     assert_eq!(
         shown.lines().collect::<Vec<_>>(),
         [
-            "configuration: `github.token`, `github.token_file`, or `github.app_id` with a private key is missing",
-            "configuration: `github.webhook_secrets` or `github.webhook_secret_file` is missing",
+            "configuration: `github.token`, `github.token_file`, or `github.app_id` with a private key is missing: \
+             give the server's file with `--config FILE`, or set `PORTCULLIS_GITHUB__TOKEN`",
+            "configuration: `github.webhook_secrets` or `github.webhook_secret_file` is missing: \
+             give the server's file with `--config FILE`, or set `PORTCULLIS_GITHUB__WEBHOOK_SECRETS`",
         ]
     );
+}
+
+/// What cannot be read, or has a wrong kind or a misspelled name, was given: only that is said.
+#[test]
+fn what_was_not_understood_is_not_called_missing() {
+    let secrets = "webhook_secrets = ['hook-secret']\n";
+    for (text, expected) in [
+        ("[github\ntoken = 't'\n".to_owned(), "server.toml:1:8: "),
+        (format!("[githbu]\ntoken = 't'\n{secrets}"), "server.toml:1:2: there is no section `githbu`"),
+        ("github = 'x'\n".to_owned(), "server.toml:1:1: `github` is a section"),
+        (format!("[github]\napp_id = '5'\nprivate_key = 'x'\n{secrets}"), "server.toml:2:10: `github.app_id` must be"),
+        (format!("[github]\ntokne = 't'\n{secrets}"), "server.toml:2:1: `[github]` has no key `tokne`"),
+        (
+            "[github]\ntoken = 't'\nwebhook_secrets = 's'\n".to_owned(),
+            "server.toml:3:19: `github.webhook_secrets` must be",
+        ),
+        (
+            format!("{MINIMAL}[artifacts]\naccess_key = 1\nsecret_key = 's'\n"),
+            "server.toml:5:14: `artifacts.access_key`",
+        ),
+        (format!("{MINIMAL}[secrets.x]\nvalue = 1\nrepositories = []\n"), "server.toml:5:9: `secrets.x.value` must be"),
+    ] {
+        let shown = load(&text, &[]).unwrap_err();
+        assert!(shown.starts_with(expected) && shown.lines().count() == 1, "{text}\n{shown}");
+    }
+}
+
+#[test]
+fn problems_of_the_file_come_from_top_to_bottom() {
+    let shown =
+        load("[server]\nlisten = 'here'\nlissten = 'x'\n[log]\nformat = 1\nfilter = 'a=b=c'\n", &[]).unwrap_err();
+    let lines: Vec<_> = shown.lines().map(|line| line.split(':').nth(1).unwrap().trim()).collect();
+    assert_eq!(lines[..4], ["2", "3", "5", "6"], "{shown}");
+    assert!(lines[4..].iter().all(|line| line.starts_with("`github.")), "{shown}");
+}
+
+/// A variable that is passed over without a word would be looked for for hours. What others call alike is theirs.
+#[test]
+fn one_underscore_too_few_is_said() {
+    let slips = [
+        ("PORTCULLIS_GITHUB_TOKEN", "PORTCULLIS_GITHUB__TOKEN"),
+        ("PORTCULLIS_GITHUB_TOKNE", "PORTCULLIS_GITHUB__TOKEN"),
+        ("PORTCULLIS_CAPACITY_RUNS_PER_REPO", "PORTCULLIS_CAPACITY__RUNS_PER_REPO"),
+        ("PORTCULLIS_SECRETS_REGISTRY_VALUE", "PORTCULLIS_SECRETS__<NAME>__<KEY>"),
+    ];
+    for (slip, right) in slips {
+        let shown = load(MINIMAL, &[(slip, "hunter2")]).unwrap_err();
+        assert_eq!(shown, format!("{slip}: two underscores separate section and key: `{right}`"));
+    }
+    let webhooks = ("PORTCULLIS_GITHUB__WEBHOOK_SECRETS", "s");
+    let shown = environment_alone(&[("PORTCULLIS_GITHUB_TOKEN", "t"), webhooks]).unwrap_err();
+    assert_eq!(shown.lines().count(), 1, "it is not called missing as well: {shown}");
+    // Of tests, of suites, and of Kubernetes for Services of such names.
+    let others = [
+        "PORTCULLIS_IMAGES",
+        "PORTCULLIS_UPDATE_DOCS",
+        "PORTCULLIS_TEST_DOCKER",
+        "PORTCULLIS_FOCUS",
+        "PORTCULLIS_SERVICE_HOST",
+        "PORTCULLIS_PORT_8080_TCP_ADDR",
+        "PORTCULLIS_STORE_SERVICE_HOST",
+        "PORTCULLIS_STORE_PORT",
+    ];
+    load(MINIMAL, &others.map(|name| (name, "1"))).unwrap();
 }

@@ -1,7 +1,7 @@
 //! A GitHub App: its installation is found once, its token is asked for once and renewed in time.
 
-use portcullis::adapters::github::{Auth, BadSettings, CallKind, Github, GithubSettings, Route, Timeouts};
-use portcullis::ports::{Forge, ForgeError};
+use portcullis::adapters::github::{Auth, BadSettings, CallKind, Github, GithubSettings, Timeouts};
+use portcullis::ports::{Forge, ForgeError, Route};
 use portcullis_github::{AppCredentials, AppSpec, Fault, Match};
 use secrecy::SecretString;
 

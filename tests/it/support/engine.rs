@@ -8,14 +8,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::adapters::docker::{Docker, DockerSettings};
 use portcullis::config::server::NODE_IMAGES;
 use portcullis::domain::contract;
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
 use portcullis::domain::invocation::Invocation;
 use portcullis::domain::mask::Masker;
 use portcullis::domain::progress::Progress;
-use portcullis::ports::{ClusterAccess, ContainerState, Execution, Observation, SuiteExecutor};
+use portcullis::ports::{ClusterAccess, ContainerState, Execution, Observation, Privileged, SuiteExecutor};
 
 use secrecy::ExposeSecret;
 
