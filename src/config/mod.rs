@@ -6,10 +6,12 @@ pub mod gate;
 mod position;
 mod problem;
 pub mod server;
+mod shape;
 pub(crate) mod values;
 mod yaml;
 
 pub use builtin::Builtins;
-pub use gate::{GateFiles, parse_gate, skips_path};
+pub use gate::{GateFiles, missing_paths, parse_gate, skips_path};
 pub use problem::{ConfigError, report};
+pub(crate) use problem::{did_you_mean, quoted};
 pub use server::{ServerConfig, ServerSource};

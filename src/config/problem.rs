@@ -2,6 +2,7 @@
 //! Messages quote the file, so they are cut and cleaned here; they never quote a secret.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::position::{At, Position};
 
@@ -80,12 +81,13 @@ impl<'a> Problems<'a> {
     }
 
     /// The number if it lies within the bounds; `what` is named when it does not.
-    pub(super) fn within(&mut self, what: &str, number: At<u64>, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn within<T>(&mut self, what: &str, number: &At<u64>, bounds: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd + fmt::Display,
+    {
         let (least, most) = (bounds.start(), bounds.end());
-        let checked = match bounds.contains(&number) {
-            true => Ok(*number),
-            false => Err(format!("`{what}` must be {least} to {most}, not {}", *number)),
-        };
+        let within = T::try_from(**number).ok().filter(|number| bounds.contains(number));
+        let checked = within.ok_or_else(|| format!("`{what}` must be {least} to {most}, not {}", **number));
         self.check(number.position, checked)
     }
 
@@ -114,7 +116,7 @@ impl<'a> Problems<'a> {
 }
 
 /// A text in back quotes, cleaned of control characters and cut, for use in a message.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const MOST: usize = 60;
     let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
     if text.chars().count() > MOST {
@@ -135,8 +137,18 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `; did you mean …?` or nothing.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+}
+
+/// What to say of a key that does not exist.
+pub(super) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match did_you_mean(key, known.clone()) {
+        hint if hint.is_empty() => {
+            format!("there is no key {}; known are {}", quoted(key), known.collect::<Vec<_>>().join(", "))
+        }
+        hint => format!("there is no key {}{hint}", quoted(key)),
+    }
 }
 
 #[cfg(test)]

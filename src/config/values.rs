@@ -8,6 +8,7 @@ use regex::RegexBuilder;
 use url::Url;
 
 use super::problem::quoted;
+use crate::domain::text::counted;
 
 /// Longest time that one part of a run may be given.
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -20,7 +21,9 @@ pub(crate) fn duration(text: &str, most: Duration) -> Result<Duration, String> {
     let parsed = Duration::try_from(parsed).map_err(|_| wrong())?;
     match parsed {
         _ if parsed < Duration::from_secs(1) => Err(format!("{} is shorter than a second", quoted(text))),
-        _ if parsed > most => Err(format!("{} is too long; at most {} hours", quoted(text), most.as_secs() / 3600)),
+        _ if parsed > most => {
+            Err(format!("{} is too long; at most {}", quoted(text), counted(most.as_secs() / 3600, "hour")))
+        }
         _ => Ok(parsed),
     }
 }
@@ -47,10 +50,23 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     scaled(number, factor).ok_or_else(|| format!("{} is not a size such as `512Mi` or `2Gi`", quoted(text)))
 }
 
-/// Thousandths of a core as Kubernetes writes them: `2`, `0.5`, `500m`.
+/// Bytes, and not fewer than these, which are written alike.
+pub(super) fn bytes_from(text: &str, least: &str) -> Result<u64, String> {
+    let given = bytes(text)?;
+    match given >= bytes(least)? {
+        true => Ok(given),
+        false => Err(format!("{} is too little for a suite; at least `{least}`", quoted(text))),
+    }
+}
+
+/// Thousandths of a core as Kubernetes writes them: `2`, `0.5`, `500m`. No engine gives less than a hundredth.
 pub(super) fn cpu_millis(text: &str) -> Result<u64, String> {
     let (number, factor) = text.strip_suffix('m').map_or((text, 1000.0), |number| (number, 1.0));
-    scaled(number, factor).ok_or_else(|| format!("{} is not a number of cores such as `2` or `500m`", quoted(text)))
+    match scaled(number, factor) {
+        None => Err(format!("{} is not a number of cores such as `2` or `500m`", quoted(text))),
+        Some(0..10) => Err(format!("{} is too little for a suite; at least `10m`", quoted(text))),
+        Some(millis) => Ok(millis),
+    }
 }
 
 /// A plain decimal number times a factor, at least 1 and exact to the bit below 2^53.

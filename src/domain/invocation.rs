@@ -118,8 +118,8 @@ fn of_command(
             (skips, 1, again.unwrap_or_else(|| command.to_vec()))
         }
     };
-    env.insert("PORTCULLIS_SKIP".into(), skips);
-    env.insert("PORTCULLIS_FLAKE_ATTEMPTS".into(), attempts.to_string());
+    env.insert(contract::SKIP.into(), skips);
+    env.insert(contract::FLAKE_ATTEMPTS.into(), attempts.to_string());
     command
 }
 

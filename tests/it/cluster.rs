@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::adapters::docker::{Docker, DockerSettings, Privileged};
+use portcullis::adapters::docker::{Docker, DockerSettings};
 use portcullis::adapters::kube::KubeApi;
 use portcullis::domain::attempt::Part;
 use portcullis::domain::cluster::ClusterPlan;

@@ -275,15 +275,15 @@ pub(super) enum RunnerFile {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Resources")]
 pub(super) struct ResourcesFile {
-    /// Memory. Default `2Gi`.
+    /// Memory, at least `16Mi`. Default `2Gi`.
     pub(super) memory: Option<At<String>>,
-    /// Cores, such as `2` or `500m`. Default `2`.
+    /// Cores, such as `2` or `500m`; at least `10m`. Default `2`.
     pub(super) cpu: Option<At<String>>,
-    /// Processes and threads. Default 2048.
+    /// Processes and threads, at least 16. Default 2048.
     pub(super) pids: Option<At<u64>>,
-    /// What it may write to its own disk, reports included. Default `2Gi`.
+    /// What it may write to its own disk, reports included; at least `1Mi`. Default `2Gi`.
     pub(super) disk: Option<At<String>>,
-    /// How much of its log is kept. Default `64Mi`.
+    /// How much of its log is kept, at least `1Mi`. Default `64Mi`.
     pub(super) log: Option<At<String>>,
 }
 

@@ -49,12 +49,25 @@ pub fn skips_path(gate: &str) -> Option<String> {
     }
 }
 
+/// What a gate that can be read wants applied and the checkout does not have.
+pub fn missing_paths(gate: &str, has: impl Fn(&str) -> bool) -> Vec<ConfigError> {
+    let Ok(file) = yaml::read::<GateFile>(GATE_PATH, gate) else { return vec![] };
+    let mut problems = Problems::new(GATE_PATH);
+    for written in file.setup.iter().flatten().flat_map(|step| step.apply.iter()) {
+        problems.parse(written, |text| match values::inside(text)? {
+            path if has(&path) => Ok(()),
+            path => Err(format!("there is no file or folder {}", quoted(&path))),
+        });
+    }
+    problems.finish(()).err().unwrap_or_default()
+}
+
 /// The policy, complete and checked.
 ///
 /// # Errors
-/// Everything that is wrong, in the files' order. A file whose shape is wrong has one problem, the first.
+/// Everything that is wrong, in the files' order. Of a file whose shape is wrong (keys, kinds of values) only that is said.
 pub fn parse_gate(files: GateFiles<'_>, builtin: &Builtins, today: Date) -> Result<Gate, Vec<ConfigError>> {
-    let file: GateFile = yaml::read(GATE_PATH, files.gate).map_err(|problem| vec![problem])?;
+    let file: GateFile = yaml::read(GATE_PATH, files.gate)?;
     let mut found = Problems::new(GATE_PATH);
     let problems = &mut found;
     if let Some(version) = file.version {
@@ -117,14 +130,14 @@ fn rules(
         names.iter().flatten().filter_map(|name| problems.parse(name, str::parse)).collect()
     };
     let (run_teams, override_teams) = (listed(teams.run), listed(teams.may_override));
-    let reruns = commands.reruns.and_then(|reruns| problems.within("reruns", reruns, 1..=100));
+    let reruns = commands.reruns.and_then(|reruns| problems.within("reruns", &reruns, 1..=100));
     Rules {
         announce: announce.unwrap_or(usual.announce),
         on_base_move: on_base_move.unwrap_or(usual.on_base_move),
         run_teams,
         override_teams,
         commenters: commands.from.unwrap_or(usual.commenters),
-        reruns: reruns.map_or(usual.reruns, |n| u32::try_from(n).expect("at most 100, as just checked")),
+        reruns: reruns.unwrap_or(usual.reruns),
         cool_down_s: problems.parse_some(commands.cool_down.as_ref(), values::seconds).unwrap_or(usual.cool_down_s),
     }
 }
@@ -162,16 +175,16 @@ fn suite_name(text: &str) -> Result<SuiteName, String> {
 }
 
 fn cluster(file: ClusterFile, problems: &mut Problems<'_>) -> (ClusterPlan, u32) {
-    let nodes = file.nodes.and_then(|nodes| problems.within("nodes", nodes, 1..=9)).unwrap_or(1);
-    let retries = file.retries.and_then(|retries| problems.within("retries", retries, 0..=5)).unwrap_or(1);
+    let nodes = file.nodes.and_then(|nodes| problems.within("nodes", &nodes, 1..=9)).unwrap_or(1);
+    let retries = file.retries.and_then(|retries| problems.within("retries", &retries, 0..=5)).unwrap_or(1);
     let args = file.server_args.unwrap_or_default();
     let plan = ClusterPlan {
         image: problems.parse_some(file.image.as_ref(), values::image),
-        nodes: u8::try_from(nodes).expect("at most 9, as just checked"),
+        nodes,
         server_args: args.iter().filter_map(|arg| problems.parse(arg, values::line)).collect(),
         ready_timeout_s: problems.parse_some(file.ready_timeout.as_ref(), values::seconds).unwrap_or(300),
     };
-    (plan, u32::try_from(retries).expect("at most 5, as just checked"))
+    (plan, retries)
 }
 
 fn setup(steps: Vec<StepFile>, problems: &mut Problems<'_>) -> Vec<SetupStep> {

@@ -39,13 +39,13 @@ pub(super) fn phases(suite: &mut Suite, file: &SuiteFile, problems: &mut Problem
 }
 
 fn phase(file: &PhaseFile, problems: &mut Problems<'_>) -> Option<Phase> {
-    let procs = file.procs.clone().and_then(|n| problems.within("procs", n, 1..=64));
-    let min_specs = file.min_specs.clone().and_then(|n| problems.within("min_specs", n, 0..=1_000_000));
+    let procs = file.procs.as_ref().and_then(|n| problems.within("procs", n, 1..=64));
+    let min_specs = file.min_specs.as_ref().and_then(|n| problems.within("min_specs", n, 0..=1_000_000));
     Some(Phase {
         focus: file.focus.iter().flat_map(|list| patterns(list, problems)).collect(),
         skip: file.skip.iter().flat_map(|list| patterns(list, problems)).collect(),
         label_filter: file.label_filter.as_ref().map(|filter| filter.trim().to_owned()).unwrap_or_default(),
-        procs: procs.map(|n| u32::try_from(n).expect("at most 64, as just checked")),
+        procs,
         min_specs: min_specs.unwrap_or(1),
         name: problems.parse(&file.name, values::line)?,
     })
@@ -113,10 +113,9 @@ pub(super) fn rerun(suite: &mut Suite, file: &SuiteFile, problems: &mut Problems
             Entry::Command(_) => suite.rerun = Rerun { rounds: 1, with, ..suite.rerun.clone() },
         }
     }
-    let number = |n: u64| u32::try_from(n).expect("small, as just checked");
-    set(&mut suite.rerun.rounds, rounds.clone().and_then(|n| problems.within("rounds", n, 0..=3)).map(number));
-    set(&mut suite.rerun.max_specs, max_specs.clone().and_then(|n| problems.within("max_specs", n, 1..=20)));
-    set(&mut suite.rerun.max_percent, max_percent.clone().and_then(|n| problems.within("max_percent", n, 0..=100)));
+    set(&mut suite.rerun.rounds, rounds.as_ref().and_then(|n| problems.within("rounds", n, 0..=3)));
+    set(&mut suite.rerun.max_specs, max_specs.as_ref().and_then(|n| problems.within("max_specs", n, 1..=20)));
+    set(&mut suite.rerun.max_percent, max_percent.as_ref().and_then(|n| problems.within("max_percent", n, 0..=100)));
 }
 
 fn with(runner: RunnerFile) -> RerunWith {

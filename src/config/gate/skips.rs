@@ -45,8 +45,8 @@ pub(super) fn resolve(
 fn list(path: &str, text: &str, suites: &Suites, today: Date, problems: &mut Problems<'_>) -> Vec<SkipEntry> {
     let list: SkipListFile = match yaml::read(path, text) {
         Ok(list) => list,
-        Err(problem) => {
-            problems.extend(vec![problem]);
+        Err(found) => {
+            problems.extend(found);
             return vec![];
         }
     };

@@ -8,14 +8,14 @@ use crate::config::builtin::Builtins;
 use crate::config::position::{At, Position};
 use crate::config::problem::{ConfigError, Problems, did_you_mean, quoted};
 use crate::config::values;
+use crate::domain::contract;
 use crate::domain::suite::{Entry, Ginkgo, Limits, Suite, glob};
 
-/// Variables the contract itself sets; see `docs/configuration.md`.
-const RESERVED: [&str; 6] =
-    ["KUBECONFIG", "RESULTS_DIR", "HOME", "TINI_KILL_PROCESS_GROUP", "PORTCULLIS_SKIP", "PORTCULLIS_FLAKE_ATTEMPTS"];
 const MOST_GLOBS: usize = 100;
-/// How a suite that is started by a command learns what to focus on: one pattern a line.
-const FOCUS: &str = "PORTCULLIS_FOCUS";
+/// With less, the engine or the runtime of a test program does not even start.
+const LEAST_MEMORY: &str = "16Mi";
+/// A report and the end of a log must find room.
+const LEAST_FILES: &str = "1Mi";
 
 /// The suite, or `None` after noting why there is none.
 pub(super) fn resolve(
@@ -84,20 +84,19 @@ fn change(mut suite: Suite, file: SuiteFile, problems: &mut Problems<'_>) -> Sui
     let globs =
         file.artifacts.map(|globs| globs.iter().filter_map(|glob| problems.parse(glob, values::glob)).collect());
     set(&mut suite.artifacts, globs);
-    let nodes = file.min_nodes.and_then(|n| problems.within("min_nodes", n, 1..=9));
-    set(&mut suite.min_nodes, nodes.map(|n| u8::try_from(n).expect("at most 9, as just checked")));
+    set(&mut suite.min_nodes, file.min_nodes.and_then(|n| problems.within("min_nodes", &n, 1..=9)));
     set(&mut suite.timeouts.start_up_s, problems.parse_some(file.start_up.as_ref(), values::seconds));
     limits(&mut suite.limits, file.resources.unwrap_or_default(), problems);
     set(&mut suite.timeouts.suite_s, problems.parse_some(file.timeout.as_ref(), values::seconds));
     set(&mut suite.timeouts.no_output_s, problems.parse_some(file.no_output.as_ref(), values::seconds));
     set(&mut suite.timeouts.stop_grace_s, problems.parse_some(file.stop_grace.as_ref(), values::seconds));
-    set(&mut suite.min_specs, file.min_specs.and_then(|n| problems.within("min_specs", n, 1..=1_000_000)));
+    set(&mut suite.min_specs, file.min_specs.and_then(|n| problems.within("min_specs", &n, 1..=1_000_000)));
     set(&mut suite.required, file.required);
     set(&mut suite.paths.only, file.paths.as_ref().map(|list| path_globs(list, problems)));
     set(&mut suite.paths.ignore, file.paths_ignore.as_ref().map(|list| path_globs(list, problems)));
     set(&mut suite.flaky, file.flaky);
-    let attempts = file.flake_attempts.and_then(|n| problems.within("flake_attempts", n, 1..=10));
-    set(&mut suite.flake_attempts, attempts.map(|n| u32::try_from(n).expect("at most 10, as just checked")));
+    let attempts = file.flake_attempts.and_then(|n| problems.within("flake_attempts", &n, 1..=10));
+    set(&mut suite.flake_attempts, attempts);
     set(&mut suite.submission, file.submission.as_deref().copied());
     if suite.submission {
         parts::submission(&mut suite, &whole, problems);
@@ -132,11 +131,12 @@ pub(super) fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 fn limits(limits: &mut Limits, file: ResourcesFile, problems: &mut Problems<'_>) {
-    set(&mut limits.memory_bytes, problems.parse_some(file.memory.as_ref(), values::bytes));
+    let bytes = |least: &'static str| move |text: &str| values::bytes_from(text, least);
+    set(&mut limits.memory_bytes, problems.parse_some(file.memory.as_ref(), bytes(LEAST_MEMORY)));
     set(&mut limits.cpu_millis, problems.parse_some(file.cpu.as_ref(), values::cpu_millis));
-    set(&mut limits.pids, file.pids.and_then(|n| problems.within("pids", n, 16..=1_000_000)));
-    set(&mut limits.disk_bytes, problems.parse_some(file.disk.as_ref(), values::bytes));
-    set(&mut limits.log_bytes, problems.parse_some(file.log.as_ref(), values::bytes));
+    set(&mut limits.pids, file.pids.and_then(|n| problems.within("pids", &n, 16..=1_000_000)));
+    set(&mut limits.disk_bytes, problems.parse_some(file.disk.as_ref(), bytes(LEAST_FILES)));
+    set(&mut limits.log_bytes, problems.parse_some(file.log.as_ref(), bytes(LEAST_FILES)));
 }
 
 /// `command` turns a Ginkgo suite into a plain one and `entry: ginkgo` does the reverse.
@@ -164,7 +164,7 @@ fn entry(base: Entry, file: &SuiteFile, env: &mut IndexMap<String, String>, prob
         EntryFile::Command => {
             refuse_ginkgo(file, problems);
             if let Some(focus) = &file.focus {
-                env.insert(FOCUS.into(), patterns(focus, problems).join("\n"));
+                env.insert(contract::FOCUS.into(), patterns(focus, problems).join("\n"));
             }
             Entry::Command(file.command.as_ref().map_or(base_command, |command| command.to_vec()))
         }
@@ -175,8 +175,7 @@ fn ginkgo(mut ginkgo: Ginkgo, file: &SuiteFile, problems: &mut Problems<'_>) -> 
     set(&mut ginkgo.focus, file.focus.as_ref().map(|list| patterns(list, problems)));
     set(&mut ginkgo.skip, file.skip.as_ref().map(|list| patterns(list, problems)));
     set(&mut ginkgo.label_filter, file.label_filter.as_ref().map(|filter| filter.trim().to_owned()));
-    let procs = file.procs.clone().and_then(|n| problems.within("procs", n, 1..=64));
-    set(&mut ginkgo.procs, procs.map(|n| u32::try_from(n).expect("at most 64, as just checked")));
+    set(&mut ginkgo.procs, file.procs.as_ref().and_then(|n| problems.within("procs", n, 1..=64)));
     set(&mut ginkgo.extra_args, file.extra_args.as_ref().map(|args| args.to_vec()));
     ginkgo
 }
@@ -220,7 +219,7 @@ pub(super) fn variable(name: &str) -> Result<String, String> {
     if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return Err(format!("{} is not the name of a variable", quoted(name)));
     }
-    match RESERVED.contains(&name) {
+    match contract::RESERVED.contains(&name) {
         true => Err(format!("{} is set by Portcullis", quoted(name))),
         false => Ok(name.to_owned()),
     }

@@ -1,6 +1,9 @@
 //! The configuration's documentation is true: every example in it is read as the service reads it, and fits the JSON Schema.
 
+use std::collections::BTreeSet;
+
 use portcullis::config::{ServerConfig, ServerSource, gate, report, server, skips_path};
+use portcullis::domain::contract;
 use serde_json::Value;
 
 use super::{LIST, gate_with};
@@ -65,33 +68,68 @@ fn every_server_file_in_the_document_is_a_good_one() {
     }
 }
 
-/// The tables of keys name every key there is, and no other.
+/// The document between a heading and the next one.
+fn chapter(heading: &str) -> &'static str {
+    let (_, rest) = DOCUMENT.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    rest.split("\n## ").next().unwrap().split("\n### ").next().unwrap()
+}
+
+/// What the rows of a chapter's tables explain.
+fn explained(chapter: &str) -> BTreeSet<String> {
+    let rows = chapter.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(key, _)| key.to_owned()).collect()
+}
+
+fn keys(schema: &Value) -> impl Iterator<Item = &String> {
+    schema["properties"].as_object().unwrap_or_else(|| panic!("no keys: {schema}")).keys()
+}
+
+/// Every key is explained in the chapter that it belongs to, and no other key is.
 #[test]
-fn every_key_is_documented() {
-    let mut known = Vec::new();
-    for schema in [gate::schema(), gate::skips_schema(), server::schema()] {
-        collect_keys(schema.as_value(), &mut known);
+fn every_key_of_the_gate_and_the_skip_list_is_documented_in_its_place() {
+    let (gate, list) = (gate::schema(), gate::skips_schema());
+    let (gate, list) = (gate.as_value(), list.as_value());
+    let of = |schema: &Value, named: &[&str]| -> BTreeSet<String> {
+        named.iter().flat_map(|name| keys(&schema["$defs"][name]).cloned().collect::<Vec<_>>()).collect()
+    };
+    let mut of_gate = of(gate, &["Teams", "Commands", "Cluster", "SetupStep", "Upgrade"]);
+    of_gate.extend(keys(gate).cloned());
+    assert_eq!(explained(chapter("## The gate: `.github/portcullis.yaml`")), of_gate);
+
+    let of_suite = of(gate, &["Suite", "Rerun", "Resources"]);
+    assert_eq!(explained(chapter("### A suite")), of_suite);
+    let phases = chapter("### A suite").lines().find(|line| line.starts_with("| `phases`")).unwrap();
+    for key in of(gate, &["Phase"]) {
+        assert!(phases.contains(&format!("`{key}`")), "the row of `phases` does not mention `{key}`");
     }
-    for key in &known {
-        assert!(DOCUMENT.contains(&format!("`{key}`")), "docs/configuration.md does not mention `{key}`");
-    }
-    let in_tables = DOCUMENT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(key, _)| key);
-    for key in in_tables {
-        assert!(known.iter().any(|other| other == key), "docs/configuration.md explains `{key}`, which does not exist");
+
+    let mut of_list = of(list, &["Skip", "SkipWhen"]);
+    of_list.extend(keys(list).cloned());
+    assert_eq!(explained(chapter("### The skip list")), of_list);
+}
+
+#[test]
+fn the_variables_that_nobody_may_set_are_documented() {
+    for name in contract::RESERVED {
+        assert!(chapter("### A suite").contains(&format!("`{name}`")), "{name}");
     }
 }
 
-fn collect_keys(schema: &Value, known: &mut Vec<String>) {
-    match schema {
-        Value::Object(all) => {
-            if let Some(Value::Object(properties)) = all.get("properties") {
-                known.extend(properties.keys().cloned());
-            }
-            all.values().for_each(|inner| collect_keys(inner, known));
-        }
-        Value::Array(all) => all.iter().for_each(|inner| collect_keys(inner, known)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+#[test]
+fn every_section_and_key_of_the_server_is_documented() {
+    let schema = server::schema();
+    let (mut sections, mut known) = (BTreeSet::new(), BTreeSet::new());
+    for (section, schema) in schema.as_value()["properties"].as_object().unwrap() {
+        let named = schema["additionalProperties"].as_object().map(|_| &schema["additionalProperties"]);
+        let path = named.map_or(section.clone(), |_| format!("{section}.NAME"));
+        known.extend(keys(named.unwrap_or(schema)).map(|key| format!("{path}.{key}")));
+        sections.extend(named.is_none().then_some(section.as_str()));
     }
+    let chapter = chapter("## The server file");
+    assert_eq!(explained(chapter), known);
+    let (_, list) = chapter.split_once("A section is a table of keys: ").unwrap();
+    let listed: BTreeSet<_> = list.split(';').next().unwrap().split('`').skip(1).step_by(2).collect();
+    assert_eq!(listed, sections);
 }
 
 #[test]

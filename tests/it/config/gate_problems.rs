@@ -11,16 +11,22 @@ const WRONG: &[(&str, &str)] = &[
     ("suites: {smoke: {}\n", "1:9: unclosed bracket"),
     ("suites:\n\tsmoke: {}\n", "2:2: tabs disallowed"),
     ("suites:\n  smoke:\n  smoke:\n", "3:3: duplicate mapping key: smoke"),
-    ("suites: {smoke: }\n---\nsuites: {}\n", "2:1: YAML document too large or too complex"),
+    ("suites: {smoke: }\n---\nsuites: {}\n", "2:1: a second document: the file holds one"),
     ("suites: {smoke: }\nlabels: x\n", "2:1: there is no key `labels`; did you mean `label`?"),
     ("suites:\n  smoke:\n    tiemout: 5m\n", "3:5: there is no key `tiemout`; did you mean `timeout`?"),
-    ("suites: {smoke: {zzz: 1}}", "1:18: there is no key `zzz`; known are description, uses, image"),
+    ("suites: {smoke: {zzz: 1}}", "1:18: there is no key `zzz`; known are artifacts, cluster, command, "),
     ("version: 2\nsuites: {smoke: }\n", "1:10: version 2 is not known; this release reads 1"),
     ("checkout: base\nsuites: {smoke: }\n", "1:11: `base` is not one of merge, head"),
     ("label: ''\nsuites: {smoke: }\n", "1:8: `` is not a label: 1 to 50 characters on one line"),
     ("suites: {smoke: }\nupgrade: {from: tag}\n", "2:17: `tag` is not one of base"),
     ("suites: {smoke: }\ncluster: {nodes: 10}\n", "2:18: `nodes` must be 1 to 9, not 10"),
-    ("suites: {smoke: }\ncluster: {nodes: many}\n", "2:18: "),
+    ("suites: {smoke: }\ncluster: {nodes: many}\n", "2:18: `nodes` must be a whole number, 0 or more"),
+    ("suites: {smoke: {min_specs: -1}}\n", "1:29: `min_specs` must be a whole number, 0 or more"),
+    ("suites: {smoke: {min_specs: 1.5}}\n", "1:29: `min_specs` must be a whole number, 0 or more"),
+    ("suites: {smoke: [a]}\n", "1:17: expected keys with values here"),
+    ("suites: {smoke: {paths: a}}\n", "1:25: expected a list here"),
+    ("suites: {smoke: {timeout: [a]}}\n", "1:27: expected a text here"),
+    ("suites: {smoke: {flaky: [a]}}\n", "1:25: expected a text here"),
     ("suites: {smoke: }\ncluster: {retries: 6}\n", "2:20: `retries` must be 0 to 5, not 6"),
     ("suites: {smoke: }\ncluster: {image: --privileged}\n", "2:18: `--privileged` is not a container image"),
     (
@@ -29,6 +35,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("suites: {smoke: {secrets: {TOKEN: Registry}}}\n", "1:35: `Registry` is not a secret's name (a-z, 0-9"),
     ("suites: {smoke: {secrets: {KUBECONFIG: key}}}\n", "1:28: `KUBECONFIG` is set by Portcullis"),
+    ("suites: {smoke: {env: {PORTCULLIS_FOCUS: x}}}\n", "1:24: `PORTCULLIS_FOCUS` is set by Portcullis"),
     ("suites: {smoke: {env: {TOKEN: x}, secrets: {TOKEN: key}}}\n", "1:45: `TOKEN` is in `env` as well"),
     ("suites: {smoke: {secrets_for: everybody}}\n", "1:31: `everybody` is not one of trusted, anyone"),
     ("suites: {smoke: }\nsetup: [{name: a, apply: [../../etc]}]\n", "2:27: `../../etc` leads out of the repository"),
@@ -51,9 +58,13 @@ const WRONG: &[(&str, &str)] = &[
     ("suites:\n  smoke: {no_output: 10ms}\n", "2:22: `10ms` is shorter than a second"),
     ("suites:\n  smoke: {flake_attempts: 0}\n", "2:27: `flake_attempts` must be 1 to 10, not 0"),
     ("suites:\n  smoke: {min_specs: 0}\n", "2:22: `min_specs` must be 1 to 1000000, not 0"),
-    ("suites:\n  smoke: {required: yes}\n", "2:21: invalid boolean"),
+    ("suites:\n  smoke: {required: yes}\n", "2:21: `required` must be `true` or `false`"),
     ("suites:\n  smoke: {flaky: ignore}\n", "2:18: `ignore` is not one of pass, fail"),
     ("suites:\n  smoke: {resources: {memory: 2GB}}\n", "2:31: `2GB` is not a size such as `512Mi` or `2Gi`"),
+    ("suites:\n  smoke: {resources: {memory: 15Mi}}\n", "2:31: `15Mi` is too little for a suite; at least `16Mi`"),
+    ("suites:\n  smoke: {resources: {disk: 1}}\n", "2:29: `1` is too little for a suite; at least `1Mi`"),
+    ("suites:\n  smoke: {resources: {log: 1}}\n", "2:28: `1` is too little for a suite; at least `1Mi`"),
+    ("suites:\n  smoke: {resources: {cpu: 9m}}\n", "2:28: `9m` is too little for a suite; at least `10m`"),
     ("suites:\n  smoke: {resources: {cpu: lots}}\n", "2:28: `lots` is not a number of cores such as `2` or `500m`"),
     ("suites:\n  smoke: {env: {KUBECONFIG: /x}}\n", "2:17: `KUBECONFIG` is set by Portcullis"),
     ("suites:\n  smoke: {env: {'A=B': x}}\n", "2:17: `A=B` is not the name of a variable"),
@@ -93,10 +104,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("suites: {smoke: }\nskips: skips.yaml\n", "2:8: there is no file `skips.yaml`"),
     ("suites: {smoke: }\nskips: /etc/passwd\n", "2:8: `/etc/passwd` is not a relative path"),
-    (
-        "suites: {smoke: }\nskips: {a: b}\n",
-        "2:8: invalid type: map, expected the path of a skip list, or a list of entries",
-    ),
+    ("suites: {smoke: }\nskips: {a: b}\n", "2:8: expected the path of a skip list, or a list of entries here"),
 ];
 
 #[test]
@@ -107,6 +115,32 @@ fn each_mistake_is_named_at_its_place() {
         assert!(first.starts_with(&format!(".github/portcullis.yaml:{expected}")), "{text}\n{shown}");
         assert_eq!(shown.lines().count(), 1, "one mistake, one message\n{text}\n{shown}");
     }
+}
+
+#[test]
+fn every_mistake_in_a_files_shape_is_named() {
+    let text = "lable: x\nsuites:\n  smoke: {tiemout: 5m, procs: two, required: 'no'}\n  custom: {procz: 1, flaky: maybe, phases: [{focus: a}]}\n\
+                setup: [{nmae: a}]\nskips: [{match: a}]\nupgrade: base\n";
+    let shown = gate(text).unwrap_err();
+    let expected = [
+        "1:1: there is no key `lable`; did you mean `label`?",
+        "3:11: there is no key `tiemout`; did you mean `timeout`?",
+        "3:31: `procs` must be a whole number, 0 or more",
+        "3:46: `required` must be `true` or `false`",
+        "4:12: there is no key `procz`; did you mean `procs`?",
+        "4:29: `maybe` is not one of pass, fail",
+        "4:45: `name` is missing",
+        "4:53: expected a list here",
+        "5:9: `name` is missing",
+        "5:9: `apply` is missing",
+        "5:10: there is no key `nmae`; did you mean `name`?",
+        "6:9: `reason` is missing",
+        "6:9: `owner` is missing",
+        "6:9: `expires` is missing",
+        "7:10: expected keys with values here",
+    ];
+    let lines: Vec<_> = shown.lines().map(|line| line.trim_start_matches(".github/portcullis.yaml:")).collect();
+    assert_eq!(lines, expected, "{shown}");
 }
 
 #[test]
@@ -135,7 +169,7 @@ const WRONG_ENTRIES: &[(&str, &str)] = &[
     ),
     ("{match: a, reason: '', owner: o, expires: 2027-01-01}", "2:22: `reason` must be one line of 1 to 500 characters"),
     ("{match: a, reason: r, owner: ' ', expires: 2027-01-01}", "2:32: `owner` must be one line"),
-    ("{match: a, reason: r, owner: o}", "2:25: `expires` is missing"),
+    ("{match: a, reason: r, owner: o}", "2:3: `expires` is missing"),
     ("{match: a, reason: r, owner: o, expires: soon}", "2:44: `soon` is not a day such as `2027-01-30`"),
     (
         "{match: a, reason: r, owner: o, expires: 2027-02-20}",
