@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::domain::case::{Case, CaseOutcome};
 use crate::domain::report::{Counts, Report};
-use crate::domain::text::{cut, headline};
+use crate::domain::text::{counted, cut, headline};
 use crate::domain::verdict::{Evidence, Exit, Judgement, Policy, Verdict, judge};
 use crate::reports::{Limits, read_paths};
 
@@ -17,6 +17,8 @@ const SHOWN: usize = 50;
 
 /// Arguments of `portcullis report`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 success, 1 failure (tests failed), 2 error (no verdict on the tests), \
+                        64 arguments that are not understood, 74 output that cannot be written.")]
 pub(super) struct ReportArgs {
     /// Result files, or folders that are searched for them
     #[arg(required = true, value_name = "PATH")]
@@ -37,7 +39,8 @@ pub(super) fn run(args: &ReportArgs, out: &mut impl Write) -> io::Result<u8> {
     let report = read_paths(&args.paths, &Limits::default());
     let exit = args.exit_code.map_or(Exit::Unknown, Exit::Code);
     let evidence = Evidence { exit, digest: report.digest(), announced: None, took_ms: None };
-    let judgement = judge(&evidence, &Policy::default());
+    let mut judgement = judge(&evidence, &Policy::default());
+    judgement.problems.extend(searched(args, &report));
     if args.json {
         write_json(&report, &judgement, out)?;
     } else {
@@ -51,7 +54,15 @@ pub(super) fn run(args: &ReportArgs, out: &mut impl Write) -> io::Result<u8> {
     })
 }
 
-/// The JSON that scripts rely on.
+/// Which folders were searched in vain, and for what.
+fn searched(args: &ReportArgs, report: &Report) -> Vec<String> {
+    let folders = args.paths.iter().filter(|path| report.files == 0 && path.is_dir());
+    let text =
+        |folder: &PathBuf| format!("{}: no report in it among `*.xml` and `*.json` (also `.gz`)", folder.display());
+    folders.map(text).collect()
+}
+
+/// The JSON that scripts rely on; described in docs/suites.md.
 #[derive(Serialize)]
 struct Output<'a> {
     verdict: Verdict,
@@ -90,8 +101,13 @@ fn write_text(report: &Report, judgement: &Judgement, out: &mut impl Write) -> i
     writeln!(out, "{word}: {}", judgement.description)?;
     writeln!(
         out,
-        "{} cases: {} passed, {} failed, {} errored, {} skipped, {} flaky",
-        counts.total, counts.passed, counts.failed, counts.errored, counts.skipped, counts.flaky
+        "{}: {} passed, {} failed, {} errored, {} skipped, {} flaky",
+        counted(counts.total, "case"),
+        counts.passed,
+        counts.failed,
+        counts.errored,
+        counts.skipped,
+        counts.flaky
     )?;
     write_cases("failed", report.failures(), out)?;
     write_cases("flaky", report.cases.iter().filter(|case| case.outcome() == CaseOutcome::Flaky), out)?;

@@ -2,7 +2,7 @@
 //! The only place where v2 tells about flakes; its JUnit shows them as plain passes.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -23,9 +23,22 @@ pub(super) fn read(source: impl BufRead, file: &File<'_>, into: &mut Collector) 
     let mut reading = Reading { into, file, lane };
     let result = (&mut reading).deserialize(&mut json).and_then(|()| json.end());
     if let Err(error) = result {
-        file.problem(into, Weight::Fatal, &format!("cut short or malformed: {error}"));
+        let what = match error.io_error_kind() {
+            Some(ErrorKind::FileTooLarge) => error.to_string(),
+            _ => format!("cut short or malformed: {error}"),
+        };
+        file.problem(into, Weight::Fatal, &what);
     }
     Found::Report
+}
+
+/// Why a JSON file that does not begin as a report does is none.
+pub(super) fn refusal(source: impl BufRead) -> String {
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(BoundedJson::new(source)));
+    match IgnoredAny::deserialize(&mut json).and_then(|_| json.end()) {
+        Ok(()) => "not a Ginkgo report: JSON of another kind".to_owned(),
+        Err(error) => format!("not a Ginkgo report: {error}"),
+    }
 }
 
 /// One file being read.

@@ -2,10 +2,10 @@
 //! Never panics, never expands entities, keeps what it read when a file breaks off, and says that it did.
 
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, ErrorKind};
 
-use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Error, Reader};
 
 use super::bounded::Bounded;
 use super::collect::Collector;
@@ -36,6 +36,7 @@ pub(super) fn read(source: impl BufRead, file: &File<'_>, into: &mut Collector) 
         case: CaseFrame::default(),
         hosts: HashMap::new(),
         found: None,
+        is_text: false,
     };
     let mut buffer = Vec::new();
     let broken = loop {
@@ -52,6 +53,7 @@ pub(super) fn read(source: impl BufRead, file: &File<'_>, into: &mut Collector) 
                     reader.plain_cases(xml.get_mut());
                 }
             }
+            Err(Error::Io(limit)) if limit.kind() == ErrorKind::FileTooLarge => break Some(limit.to_string()),
             Err(error) => break Some(format!("broken at byte {}: {error}", xml.error_position())),
         }
     };
@@ -69,6 +71,8 @@ struct JUnit<'a> {
     /// Hosts by suite: Playwright tells its browsers apart by them.
     hosts: HashMap<String, Vec<String>>,
     found: Option<Found>,
+    /// Whether there is anything but space in the file.
+    is_text: bool,
 }
 
 /// What an open element is to us.
@@ -111,6 +115,7 @@ impl JUnit<'_> {
                 Ok(())
             }
             Event::Text(text) => {
+                self.is_text |= self.open.is_empty() && !text.iter().all(u8::is_ascii_whitespace);
                 self.text(text);
                 Ok(())
             }
@@ -376,6 +381,7 @@ impl JUnit<'_> {
         match (self.found, broken) {
             (Some(found), _) => found,
             (None, Some(what)) => Found::Unreadable(what),
+            (None, None) if self.is_text => Found::Unreadable("text without any XML element".to_owned()),
             (None, None) => Found::Unreadable("empty: it holds no XML element".to_owned()),
         }
     }

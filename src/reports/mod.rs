@@ -141,6 +141,7 @@ fn read_candidate(
     };
     let found = match candidate.kind {
         Kind::Ginkgo => ginkgo::read(source, &file, into),
+        Kind::Unknown if is_json(&candidate.path) && candidate.explicit => Found::Other(ginkgo::refusal(source)),
         Kind::Unknown if is_json(&candidate.path) => Found::Other("not a Ginkgo report".to_owned()),
         Kind::Xml | Kind::Unknown => junit::read(source, &file, into),
     };

@@ -63,12 +63,20 @@ struct Limited<R> {
     count: Rc<Cell<u64>>,
 }
 
+fn too_large(max: u64) -> io::Error {
+    let limit = match (max >> 20, max % (1 << 20)) {
+        (mebibytes @ 1.., 0) => format!("{mebibytes} MiB"),
+        _ => format!("{max} bytes"),
+    };
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than the limit of {limit}"))
+}
+
 impl<R: BufRead> BufRead for Limited<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let buffer = self.inner.fill_buf()?;
         let most = usize::try_from(self.max - self.count.get()).unwrap_or(usize::MAX);
         if !buffer.is_empty() && most == 0 {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than the limit"));
+            return Err(too_large(self.max));
         }
         Ok(&buffer[..buffer.len().min(most)])
     }
