@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::engine::{self, Engine};
 use super::out;
-use crate::config::{Builtins, ConfigError, GateFiles, ServerConfig, parse_gate, skips_path};
+use crate::config::{Builtins, ConfigError, GateFiles, ServerConfig, missing_paths, parse_gate, skips_path};
 use crate::domain::gate::{GATE_PATH, Gate};
 use crate::domain::skip::Circumstances;
 use crate::ports::ClusterProvider as _;
@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// The server's configuration, with the environment laid over it as `serve` does.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A gate file, or the folder of a repository. Without any option: the current folder.
+    /// A gate file, or the folder of a repository. The current folder without `--config`, and for `--specs`.
     #[arg(long, value_name = "FILE|DIR")]
     gate: Option<PathBuf>,
     /// Compare the skip list with the suites' own lists of specs: asks their images for them, with Docker and without a cluster.
@@ -41,9 +41,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
             format!("{}: ok", file.display())
         }));
     }
-    let here = (args.config.is_none() && args.gate.is_none()).then(|| PathBuf::from("."));
+    let is_here = args.gate.is_none() && (args.config.is_none() || args.specs);
+    let here = is_here.then(|| PathBuf::from("."));
     if let Some(place) = args.gate.as_ref().or(here.as_ref()) {
-        verdict(gate(place, today(), server.as_ref()));
+        verdict(gate(place, today(), server.as_ref()).map_err(|problems| match is_here {
+            true => problems.into_iter().map(elsewhere).collect(),
+            false => problems,
+        }));
         if args.specs
             && let Ok((checkout, gate)) = load(place, today())
         {
@@ -58,6 +62,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn today() -> Date {
     engine::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// A gate that is not where it was looked for without being asked for may be elsewhere.
+fn elsewhere(mut problem: ConfigError) -> ConfigError {
+    if problem.file == GATE_PATH && problem.line.is_none() && !Path::new(GATE_PATH).exists() {
+        problem.message.push_str("; `--gate FILE|DIR` names another");
+    }
+    problem
 }
 
 /// Where a gate file and the skip list it names are.
@@ -88,6 +100,11 @@ impl Checkout {
 
 fn gate(place: &Path, today: Date, server: Option<&ServerConfig>) -> Result<String, Vec<ConfigError>> {
     let (checkout, gate) = load(place, today)?;
+    let text = read(&checkout.gate).map_err(|problem| vec![problem])?;
+    let lost = missing_paths(&text, |path| checkout.root.join(path).exists());
+    if !lost.is_empty() {
+        return Err(lost.into_iter().map(|problem| checkout.rename(problem)).collect());
+    }
     let missing = server.map(|server| missing_secrets(&checkout, &gate, server)).unwrap_or_default();
     if !missing.is_empty() {
         return Err(missing);
@@ -175,10 +192,15 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 fn summary(gate: &Gate, today: Date) -> String {
     let suites: Vec<_> = gate.suites.keys().map(ToString::to_string).collect();
     let expired = gate.skips.iter().filter(|entry| entry.expires < today).count();
+    let entries = match gate.skips.len() {
+        1 => "1 skip entry".to_owned(),
+        all => format!("{all} skip entries"),
+    };
     let skips = match (gate.skips.len(), expired) {
         (0, _) => String::new(),
-        (all, 0) => format!("; {all} skip entries"),
-        (all, expired) => format!("; {all} skip entries, {expired} of them expired"),
+        (_, 0) => format!("; {entries}"),
+        (1, _) => format!("; {entries}, expired"),
+        (_, expired) => format!("; {entries}, {expired} of them expired"),
     };
     format!("suites {}{skips}", suites.join(", "))
 }

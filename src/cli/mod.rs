@@ -62,11 +62,16 @@ const USAGE: u8 = 64;
 /// Does what the process's arguments ask for.
 pub fn run() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => cli.run(),
-        Err(error) => {
-            // Help and version come this way too, and a closed output leaves nobody to tell.
+        Ok(cli) => out::status(cli.run()),
+        Err(error) if error.use_stderr() => {
+            // A closed standard error leaves nobody to tell.
             let _ = error.print();
-            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+            ExitCode::from(USAGE)
+        }
+        // Help and version come this way too.
+        Err(asked) => {
+            out::written(asked.print().and_then(|()| std::io::Write::flush(&mut out::stdout())));
+            out::status(ExitCode::SUCCESS)
         }
     }
 }
@@ -105,11 +110,11 @@ fn serve(args: &ServeArgs) -> ExitCode {
 
 /// 0, 1 or 2 as the verdict is success, failure or error.
 fn report(args: &report::ReportArgs) -> ExitCode {
-    match report::run(args, &mut std::io::stdout().lock()) {
+    match report::run(args, &mut out::stdout()) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            out::problem(&format!("cannot write the result: {error}"));
-            ExitCode::from(2)
+            out::written(Err(error));
+            ExitCode::FAILURE
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{out, probe};
-use crate::config::Builtins;
+use crate::config::{Builtins, did_you_mean, quoted};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -50,7 +50,8 @@ fn show(name: &str) -> ExitCode {
         }
         None => {
             let known: Vec<_> = Builtins::embedded().names().collect();
-            out::problem(&format!("there is no built-in suite {name}: {}", known.join(", ")));
+            let hint = did_you_mean(name, known.iter().copied());
+            out::problem(&format!("there is no built-in suite {} ({}){hint}", quoted(name), known.join(", ")));
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,8 @@
 //! The command line as a user meets it: the built program, its output and its exit status.
 
+mod clusters;
+mod output;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -11,13 +14,22 @@ struct Ended {
 
 /// Runs the program in a folder with an environment in which nothing is configured.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Ended {
+    ended(&mut program(folder, arguments))
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     let ours =
         std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("PORTCULLIS_"));
     for name in ours {
         command.env_remove(name);
     }
-    let Output { status, stdout, stderr } = command.args(arguments).current_dir(folder).output().unwrap();
+    command.args(arguments).current_dir(folder);
+    command
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { status: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
 }
@@ -54,8 +66,8 @@ fn check_names_every_problem_of_every_file() {
     let ended = portcullis(repository.path(), &["check", "--config", "server.toml", "--gate", "."]);
     assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
     let places: Vec<_> = ended.stderr.lines().map(|line| line.split(": ").next().unwrap()).collect();
-    let expected =
-        ["server.toml:2:10", "server.toml", "server.toml", ".github/portcullis.yaml:2:20", "lists/skips.yaml:2:4"];
+    let list = "lists/skips.yaml:2:3";
+    let expected = ["server.toml:2:10", "server.toml", "server.toml", ".github/portcullis.yaml:2:20", list, list, list];
     assert_eq!(places, expected, "{}", ended.stderr);
 }
 
@@ -76,6 +88,32 @@ fn check_of_nothing_is_a_problem() {
     let ended = portcullis(empty.path(), &["check"]);
     assert_eq!(ended.status, 1);
     assert!(ended.stderr.starts_with(".github/portcullis.yaml: cannot be read: No such file"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("; `--gate FILE|DIR` names another\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_finds_what_a_set_up_would_not_find() {
+    let gate =
+        "suites: {smoke: }\nsetup:\n- {name: a, apply: [deploy, ./deploy//web.yaml]}\n- {name: b, apply: [nothere/]}\n";
+    let repository = repository(gate);
+    std::fs::create_dir(repository.path().join("deploy")).unwrap();
+    let ended = portcullis(repository.path(), &["check"]);
+    let expected = ".github/portcullis.yaml:3:29: there is no file or folder `deploy/web.yaml`\n\
+                    .github/portcullis.yaml:4:21: there is no file or folder `nothere`\n";
+    assert_eq!((ended.status, ended.stderr.as_str(), ended.stdout.as_str()), (1, expected, ""));
+    std::fs::write(repository.path().join("deploy/web.yaml"), "").unwrap();
+    std::fs::create_dir(repository.path().join("nothere")).unwrap();
+    let ended = portcullis(repository.path(), &["check"]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn check_of_specs_alone_means_the_repository_of_this_folder() {
+    let repository = repository("suites: {smoke: }\nskips: nowhere.yaml\n");
+    std::fs::write(repository.path().join("server.toml"), "[github]\ntoken = 't'\nwebhook_secrets = ['s']\n").unwrap();
+    let ended = portcullis(repository.path(), &["check", "--config", "server.toml", "--specs"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, "server.toml: ok\n"));
+    assert_eq!(ended.stderr, ".github/portcullis.yaml:2:8: there is no file `nowhere.yaml`\n");
 }
 
 #[test]
@@ -88,6 +126,7 @@ fn serve_refuses_a_configuration_that_is_not_whole() {
         "{}",
         ended.stderr
     );
+    assert!(ended.stderr.contains("`--config FILE`, or set `PORTCULLIS_GITHUB__TOKEN`"), "{}", ended.stderr);
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was begun");
 }
 
@@ -104,6 +143,10 @@ fn schemas_and_suites_are_printed_for_programs() {
     assert_eq!(suites[1]["name"], "conformance");
     assert_eq!(suites[1]["suite"]["entry"]["ginkgo"]["procs"], 4);
     let text = portcullis(here, &["suites"]).stdout;
+    let unknown = portcullis(here, &["suites", "show", "smok"]);
+    let expected =
+        "there is no built-in suite `smok` (smoke, conformance, statefulset, custom); did you mean `smoke`?\n";
+    assert_eq!((unknown.status, unknown.stderr.as_str()), (1, expected));
     assert!(suites.iter().all(|suite| text.contains(suite["description"].as_str().unwrap())), "{text}");
 }
 
