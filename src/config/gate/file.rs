@@ -40,7 +40,7 @@ pub(super) struct GateFile {
     pub(super) setup_timeout: Option<At<String>>,
     /// Set the cluster up from the base branch first, then upgrade it to the tested commit.
     pub(super) upgrade: Option<UpgradeFile>,
-    /// The suites by name: changes to the built-in suite of that name, or a whole suite of your own.
+    /// The suites by name, which is the end of their statuses' context: changes to the built-in suite of that name, or a whole suite of your own. `gate` is the policy's own and names no suite.
     pub(super) suites: At<IndexMap<At<String>, Option<SuiteFile>>>,
     /// Specs that are not run: the path of a skip list, or its entries.
     pub(super) skips: Option<At<SkipsFile>>,

@@ -18,6 +18,7 @@ use crate::domain::gate::{Checkout, GATE_PATH, Gate, SetupStep};
 use crate::domain::names::SuiteName;
 use crate::domain::rules::{OnBaseMove, Rules, Team};
 use crate::domain::suite::Suite;
+use crate::domain::wording::POLICY_CONTEXT;
 pub(super) use file::SuiteFile;
 use file::{ClusterFile, CommandsFile, GateFile, SkipListFile, SkipsFile, StepFile, TeamsFile};
 pub(super) use suite::resolve_builtin;
@@ -171,6 +172,9 @@ fn suites(
 }
 
 fn suite_name(text: &str) -> Result<SuiteName, String> {
+    if text == POLICY_CONTEXT {
+        return Err(format!("{} cannot name a suite: the status of that name tells of this file", quoted(text)));
+    }
     text.parse().map_err(|bad: crate::domain::names::BadName| bad.to_string())
 }
 

@@ -46,6 +46,7 @@ const WRONG: &[(&str, &str)] = &[
         "suites:\n  conformence:\n",
         "2:3: `conformence` is no built-in suite (smoke, conformance, statefulset, custom) and has no `image`; did you mean `conformance`?",
     ),
+    ("suites:\n  gate: {image: a}\n", "2:3: `gate` cannot name a suite: the status of that name tells of this file"),
     ("suites:\n  Mine: {image: a}\n", "2:3: `Mine` is not a suite name (a-z, 0-9 and '-'"),
     (
         "suites:\n  mine: {uses: smok}\n",
