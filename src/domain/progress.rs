@@ -102,8 +102,8 @@ fn pytest(line: &str) -> Told {
     }
 }
 
-/// `Will run 15 of 5667 specs` (both generations), `plan 12 to run, 3 skipped` (ours), `collected 12 items`, `1..12`,
-/// `Starting 25 tests across 3 binaries`.
+/// `Will run 15 of 5667 specs` (both generations), `plan 12 to run, 3 skipped` (ours), `collected 12 items / 2 deselected / 10 selected`,
+/// `1..12`, `Starting 25 tests across 3 binaries`.
 fn announced(line: &str) -> Option<u64> {
     const SHAPES: [(&str, &str); 6] = [
         ("Will run ", "of "),
@@ -115,9 +115,18 @@ fn announced(line: &str) -> Option<u64> {
     ];
     let shaped = SHAPES.into_iter().find_map(|(head, tail)| {
         let (count, rest) = line.strip_prefix(head)?.split_once(' ')?;
-        rest.starts_with(tail).then(|| count.parse().ok())?
+        rest.starts_with(tail).then(|| count.parse().ok().map(|count| selected(count, rest)))?
     });
     shaped.or_else(|| line.strip_prefix("1..")?.split(' ').next()?.parse().ok())
+}
+
+/// What is left of the tests that pytest found; before its version 5 it says only how many are not.
+fn selected(found: u64, rest: &str) -> u64 {
+    let said = |word: &str| {
+        let mut parts = rest.split(" / ").skip(1).filter_map(|part| part.trim_end().split_once(' '));
+        parts.find(|(_, what)| *what == word).and_then(|(count, _)| count.parse().ok())
+    };
+    said("selected").or_else(|| said("deselected").map(|out: u64| found.saturating_sub(out))).unwrap_or(found)
 }
 
 #[cfg(test)]
@@ -168,6 +177,16 @@ mod tests {
             "tests/test_a.py::test_three SKIPPED (no cluster)     [100%]",
         ]);
         assert_eq!(pytest, Progress { total: 3, completed: 2, failed: 1 });
+        for (line, total) in [
+            ("collected 12 items / 2 deselected / 10 selected", 10),
+            ("collected 12 items / 1 error / 2 deselected / 10 selected", 10),
+            ("collected 12 items / 2 deselected", 10),
+            ("collected 12 items / 1 skipped", 12),
+            ("collected 1 item", 1),
+            ("collected 2 items / 5 deselected", 0),
+        ] {
+            assert_eq!(fold(&[line]).total, total, "{line}");
+        }
         let go =
             fold(&["=== RUN   TestA", "--- PASS: TestA (0.00s)", "    --- FAIL: TestB/sub (0.10s)", "FAIL", "PASS"]);
         assert_eq!(go, Progress { total: 0, completed: 2, failed: 1 });
