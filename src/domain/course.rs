@@ -133,14 +133,18 @@ pub fn counting<'a>(view: &'a RunView, name: &'a SuiteName, suite: &Suite) -> Ve
 }
 
 /// The specs that failed and did not pass since, in their order. `failed` gives an attempt's own.
-pub fn failed_specs(attempts: &[&Attempt], suite: &Suite, failed: impl Fn(&Attempt) -> Vec<Spec>) -> Vec<Spec> {
+pub fn failed_specs<T: AsRef<Spec>>(
+    attempts: &[&Attempt],
+    suite: &Suite,
+    failed: impl Fn(&Attempt) -> Vec<T>,
+) -> Vec<T> {
     let phases = (0..suite.parts()).filter_map(|number| last_of_phase(attempts, number));
-    let mut open: Vec<Spec> = phases.flat_map(&failed).collect();
+    let mut open: Vec<T> = phases.flat_map(&failed).collect();
     for attempt in attempts {
         let Part::Specs(asked) = &attempt.part else { continue };
         let believed = piece(attempt).is_some_and(|piece| combine::is_believed(&piece, suite));
         if believed {
-            open.retain(|spec| !asked.contains(spec));
+            open.retain(|one| !asked.contains(one.as_ref()));
             open.extend(failed(attempt));
         }
     }

@@ -1,9 +1,6 @@
 //! What check runs and the comment on a pull request say: Markdown for people. Names and messages come from hostile
 //! reports; they stand in code spans, which neither mention anybody nor load anything.
 
-use std::collections::BTreeMap;
-
-use super::attempt::Part;
 use super::gate::GATE_PATH;
 use super::ids::RunId;
 use super::names::{RepoName, Sha, SuiteName};
@@ -60,23 +57,6 @@ pub struct Failing {
     pub class: String,
     pub name: String,
     pub message: String,
-}
-
-/// What failed in the end: what is run again counts as it ended last. Attempts come oldest first, with what failed in each.
-pub fn failing(attempts: Vec<(Part, Vec<Failing>)>) -> Vec<Failing> {
-    let mut phases: BTreeMap<u32, Vec<Failing>> = BTreeMap::new();
-    for (part, failed) in attempts {
-        match part {
-            Part::Phase(phase) => drop(phases.insert(phase, failed)),
-            Part::Specs(specs) => {
-                let again =
-                    |case: &Failing| specs.iter().any(|spec| spec.class == case.class && spec.name == case.name);
-                phases.values_mut().for_each(|failed| failed.retain(|case| !again(case)));
-                phases.entry(u32::MAX).or_default().extend(failed);
-            }
-        }
-    }
-    phases.into_values().flatten().collect()
 }
 
 /// The check run for a suite's status.
@@ -191,26 +171,9 @@ fn code(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempt::Spec;
 
     fn case(name: &str) -> Failing {
         Failing { class: String::new(), name: name.to_owned(), message: format!("{name} broke\nsecond line") }
-    }
-
-    fn names(failing: &[Failing]) -> Vec<&str> {
-        failing.iter().map(|case| case.name.as_str()).collect()
-    }
-
-    #[test]
-    fn what_passed_when_run_again_does_not_count_as_failed() {
-        let again = |name: &str| Spec { class: String::new(), name: name.to_owned() };
-        let attempts = vec![
-            (Part::Phase(0), vec![case("a"), case("b")]),
-            (Part::Phase(1), vec![case("c")]),
-            (Part::Phase(1), vec![case("d")]),
-            (Part::Specs(vec![again("a"), again("d")]), vec![case("d")]),
-        ];
-        assert_eq!(names(&failing(attempts)), ["b", "d"]);
     }
 
     #[test]

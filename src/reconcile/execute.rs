@@ -17,14 +17,13 @@ use jiff::Timestamp;
 
 use self::watch::Sent;
 use super::hands::{self, Hands};
-use super::{Activity, Context, Reconciler, chain, diagnose};
+use super::{Activity, Context, Reconciler, chain, diagnose, failed};
 use crate::domain::attempt::{Attempt, AttemptState, Part, Spec};
 use crate::domain::course;
 use crate::domain::ids::AttemptId;
 use crate::domain::names::SuiteName;
 use crate::domain::plan::{RunView, Step, Wanted, next_step};
 use crate::domain::progress::Progress;
-use crate::domain::skip::{self, Action, Matcher};
 use crate::domain::suite::Suite;
 use crate::domain::verdict::{Evidence, Exit};
 use crate::ports::Stop;
@@ -59,17 +58,20 @@ pub(super) struct Execute {
     sent: Sent,
     /// Hanging attempts whose cluster this process has looked at.
     diagnosed: HashSet<AttemptId>,
+    /// Since when this process has collected what an attempt left.
+    collecting: HashMap<AttemptId, Timestamp>,
 }
 
 impl Execute {
     pub(super) fn new(context: Context) -> Self {
         let hands = Hands::new(context.waker.clone());
-        Self { hands, context, sent: Sent::new(), diagnosed: HashSet::new() }
+        Self { hands, context, sent: Sent::new(), diagnosed: HashSet::new(), collecting: HashMap::new() }
     }
 
     /// Hands long work over and gives back what is done here and now.
     async fn hand_over(&mut self, wanted: Vec<(RunView, Step)>) -> anyhow::Result<Vec<(RunView, Step)>> {
         let now = self.context.now();
+        let before = std::mem::take(&mut self.collecting);
         let mut short = Vec::new();
         for (view, step) in wanted {
             let work = match &step {
@@ -90,11 +92,15 @@ impl Execute {
                 continue;
             };
             let context = self.context.clone();
+            let since = before.get(&id).copied().unwrap_or(now);
+            if work == Work::Collect {
+                self.collecting.insert(id, since);
+            }
             self.hands.take(id, now, async move {
                 let attempt = find(&view, id)?;
                 match work {
                     Work::Start => start::start(&context, &view, attempt).await,
-                    Work::Collect => collect::collect(&context, &view, attempt).await,
+                    Work::Collect => collect::collect(&context, &view, attempt, since).await,
                 }
             });
         }
@@ -248,30 +254,17 @@ async fn create(
     Ok(Activity::changed(usize::from(created)))
 }
 
-/// The specs that failed so far, without those whose failure does not count.
+/// The specs that failed so far.
 async fn failed_specs(context: &Context, view: &RunView, name: &SuiteName) -> anyhow::Result<Vec<Spec>> {
+    let failed = failed::specs(&context.store, view, name).await?;
+    if !failed.is_empty() {
+        return Ok(failed.into_iter().map(|failed| failed.spec).collect());
+    }
+    // Its rows are gone; what was kept with the attempt names the first twenty.
     let suite = view.run.gate.suites.get(name).context("an attempt's suite is one of its run's")?;
-    let attempts = course::counting(view, name, suite);
-    let mut failed: HashMap<AttemptId, Vec<Spec>> = HashMap::new();
-    for attempt in &attempts {
-        failed.insert(attempt.id, context.store.failed_specs(attempt.id).await?);
-    }
-    let quarantines: Vec<Matcher> = attempts
-        .iter()
-        .flat_map(|attempt| skip::at(&view.run.gate.skips, &attempt.skips))
-        .filter(|(_, entry)| entry.action == Action::Quarantine)
-        .filter_map(|(_, entry)| entry.matcher(suite))
-        .collect();
-    let mut specs =
-        course::failed_specs(&attempts, suite, |attempt| failed.get(&attempt.id).cloned().unwrap_or_default());
-    specs.retain(|spec| !quarantines.iter().any(|matcher| matcher.matches(&spec.name)));
-    if specs.is_empty() {
-        // Its rows are gone; what was kept with the attempt names the first twenty.
-        let standing = course::standing(view, name, suite).context("specs failed, so every phase has run")?;
-        let named = standing.evidence.digest.failures.into_iter();
-        specs = named.map(|failure| Spec { class: String::new(), name: failure.name }).collect();
-    }
-    Ok(specs)
+    let standing = course::standing(view, name, suite).context("specs failed, so every phase has run")?;
+    let named = standing.evidence.digest.failures.into_iter();
+    Ok(named.map(|failure| Spec { class: String::new(), name: failure.name }).collect())
 }
 
 fn without_report(exit: Exit) -> Evidence {

@@ -9,6 +9,7 @@ mod converse;
 mod diagnose;
 pub mod driver;
 mod execute;
+mod failed;
 mod hands;
 mod intake;
 mod janitor;

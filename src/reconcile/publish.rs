@@ -8,7 +8,6 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use self::checks::Trouble;
-pub(super) use self::checks::failing;
 use super::{Activity, Context, Reconciler, chain};
 use crate::domain::status::{GivenUp, Report, back_off, send_at};
 use crate::ports::ForgeError;

@@ -14,6 +14,7 @@ use crate::domain::invocation::{self, Invocation};
 use crate::domain::lint::{Lint, SuiteLint};
 use crate::domain::skip::Circumstances;
 use crate::domain::suite::{Entry, Suite};
+use crate::domain::text::plain_line;
 use crate::ports::{ExecutorError, Question, SuiteExecutor};
 use crate::reports::{self, Limits};
 
@@ -166,8 +167,9 @@ fn read(entry: &Entry, folder: &Path) -> Vec<String> {
         Entry::Command(_) => {
             let text = std::fs::read(folder.join("stdout.txt")).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
-            let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty());
-            lines.map(str::to_owned).take(MOST_SPECS).collect()
+            // As reports are read: no database has to take what terminals do.
+            let lines = text.lines().map(|line| plain_line(line.trim_end()));
+            lines.filter(|line| !line.trim().is_empty()).take(MOST_SPECS).collect()
         }
     }
 }
@@ -177,4 +179,16 @@ async fn keep(path: &Path, specs: &[String]) -> anyhow::Result<()> {
     let part = path.with_extension("part");
     tokio::fs::write(&part, specs.join("\n")).await.context("keeping a list of specs")?;
     tokio::fs::rename(&part, path).await.context("keeping a list of specs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_from_a_list_without_what_no_database_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("stdout.txt"), "one\0 spec\n\n\u{1b}[32mgreen\u{1b}[0m \n\0\n").unwrap();
+        assert_eq!(read(&Entry::Command(vec![]), folder.path()), ["one spec", "green"]);
+    }
 }

@@ -4,8 +4,7 @@
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::publish::failing;
-use super::{Activity, Context, Reconciler, chain};
+use super::{Activity, Context, Reconciler, chain, failed};
 use crate::domain::notice::comment;
 use crate::domain::status::back_off;
 use crate::ports::ForgeError;
@@ -63,14 +62,14 @@ impl Summarize {
 
     async fn body(&self, summary: &Summary) -> anyhow::Result<Option<String>> {
         let Some(view) = self.context.store.run_view(summary.run).await? else { return Ok(None) };
-        let mut failed = Vec::new();
+        let mut failing = Vec::new();
         for suite in view.conclusions.keys() {
-            failed.push((suite.clone(), failing(&self.context, &view, suite).await?));
+            failing.push((suite.clone(), failed::with_messages(&self.context.store, &view, suite).await?));
         }
-        failed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        failing.sort_by(|(one, _), (other, _)| one.cmp(other));
         let contexts = self.context.store.contexts(&view.run.repo, &view.run.head).await?;
         let url = self.context.settings.links.run(summary.run);
-        Ok(Some(comment(&summary.mark, &view.run.head, &url, &contexts, &failed)))
+        Ok(Some(comment(&summary.mark, &view.run.head, &url, &contexts, &failing)))
     }
 }
 

@@ -3,25 +3,63 @@
 
 use std::path::PathBuf;
 
-use super::super::{Activity, Context, diagnose};
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::{Activity, Context, chain, diagnose};
 use super::reading::{Read, Reading};
 use super::suite_of;
 use super::summary::Summary;
 use super::watch::WATCH;
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, StopReason};
 use crate::domain::combine::Piece;
 use crate::domain::course;
 use crate::domain::flake;
 use crate::domain::plan::RunView;
-use crate::domain::report::Digest;
+use crate::domain::report::{Digest, Problem, Weight};
 use crate::domain::skip::{self, Action, Hit, HitOutcome, Matcher};
 use crate::domain::suite::Suite;
+use crate::domain::text::plain_line;
 use crate::domain::verdict::{Evidence, Exit, Reason, Verdict};
-use crate::ports::ContainerState;
+use crate::ports::{ContainerState, ExecutorError};
 use crate::store::Shown;
 
+/// What fails for as long fails for good.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
+
+/// `since`: when this process began with it.
+pub(super) async fn collect(
+    context: &Context,
+    view: &RunView,
+    attempt: &Attempt,
+    since: Timestamp,
+) -> anyhow::Result<Activity> {
+    match bring_in(context, view, attempt).await {
+        Err(error) if is_hopeless(&error, context.now().duration_since(since)) => {
+            let (run, suite, error) = (attempt.run, &attempt.suite, chain(error.as_ref()));
+            tracing::error!(run.id = %run, %suite, attempt.n = attempt.number, error, "results are given up");
+            let activity = super::finish(context, attempt, unread(attempt.stop, &error)).await?;
+            context.ports.executor.remove(attempt.id).await?;
+            Ok(activity)
+        }
+        outcome => outcome,
+    }
+}
+
+/// An engine that is away comes back, and the container with it.
+fn is_hopeless(error: &anyhow::Error, after: SignedDuration) -> bool {
+    let is_away = matches!(error.downcast_ref(), Some(ExecutorError::Unreachable { .. }));
+    after >= PATIENCE && !is_away
+}
+
+/// What there is to say of results that cannot be read.
+fn unread(stop: Option<StopReason>, why: &str) -> Evidence {
+    let text = format!("its results could not be read, for {} minutes: {}", PATIENCE.as_mins(), plain_line(why));
+    let digest = Digest { problems: vec![Problem { weight: Weight::Fatal, text }], ..Digest::default() };
+    Evidence { exit: stop.map_or(Exit::Unknown, Exit::Stopped), digest, ..Evidence::default() }
+}
+
 /// If we stop anywhere in here, the container is still there and everything is copied again.
-pub(super) async fn collect(context: &Context, view: &RunView, attempt: &Attempt) -> anyhow::Result<Activity> {
+async fn bring_in(context: &Context, view: &RunView, attempt: &Attempt) -> anyhow::Result<Activity> {
     let suite = suite_of(view, attempt)?;
     let executor = &context.ports.executor;
     let log = context.artifacts.log(attempt.run, attempt.id);
@@ -122,4 +160,24 @@ fn listed(view: &RunView, attempt: &Attempt) -> Vec<Hit> {
     let skipped = of_suite.filter(|entry| is_skip(entry.entry));
     let hit = |entry: u32, spec: &String| Hit { entry, spec: spec.clone(), outcome: HitOutcome::NotRun };
     skipped.flat_map(|entry| entry.specs.iter().map(move |spec| hit(entry.entry, spec))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::verdict::{Policy, judge};
+
+    #[test]
+    fn results_that_cannot_be_read_are_given_up_unless_the_engine_is_away() {
+        let broken = anyhow::anyhow!("it is a directory");
+        let source = anyhow::anyhow!("refused");
+        let away = anyhow::Error::from(ExecutorError::Unreachable { engine: "Docker", source });
+        let minutes = SignedDuration::from_mins;
+        assert!(!is_hopeless(&broken, minutes(29)) && is_hopeless(&broken, minutes(30)));
+        assert!(!is_hopeless(&away, minutes(600)));
+        let judged = judge(&unread(None, "a\0b is a directory"), &Policy::default());
+        assert_eq!((judged.verdict, judged.reason), (Verdict::Error, Reason::ReportsUnusable));
+        assert_eq!(judged.description, "its results could not be read, for 30 minutes: ab is a directory");
+        assert_eq!(judge(&unread(Some(StopReason::Cancelled), ""), &Policy::default()).reason, Reason::Cancelled);
+    }
 }

@@ -20,6 +20,9 @@ const FIRST_LINES: usize = 10_000;
 
 /// Packs `v1.34/{README.md,PRODUCT.yaml,e2e.log,junit_01.xml}`. Gives what is missing for that, if anything is.
 pub(super) fn pack(results: &Path) -> io::Result<Option<String>> {
+    if results.join(ARCHIVE).is_dir() {
+        return Ok(Some(format!("no submission can be made: the suite left a folder named {ARCHIVE}")));
+    }
     for name in [LOG, REPORT] {
         if !results.join(name).is_file() {
             return Ok(Some(format!("no submission can be made: the suite left no {name}")));
@@ -84,6 +87,10 @@ mod tests {
             names.push(entry.path().unwrap().display().to_string());
         }
         assert_eq!(names, ["v1.34/README.md", "v1.34/PRODUCT.yaml", "v1.34/e2e.log", "v1.34/junit_01.xml"]);
+        std::fs::remove_file(folder.path().join(ARCHIVE)).unwrap();
+        std::fs::create_dir(folder.path().join(ARCHIVE)).unwrap();
+        assert!(pack(folder.path()).unwrap().unwrap().contains("a folder named submission.tar.gz"));
+        std::fs::remove_dir(folder.path().join(ARCHIVE)).unwrap();
         std::fs::write(folder.path().join(LOG), "no version\n").unwrap();
         assert!(pack(folder.path()).unwrap().unwrap().contains("version of its tests"));
     }

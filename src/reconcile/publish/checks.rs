@@ -1,17 +1,11 @@
 //! A suite's status as a check run: posted once, then changed in place, its annotations added in batches. Stopping between a
 //! batch and its note is found out at the next try by asking GitHub what is there.
 
-use crate::domain::attempt::Attempt;
-use crate::domain::case::CaseOutcome;
-use crate::domain::names::SuiteName;
 use crate::domain::notice::{self, Annotation, Check, CheckState, Failing};
 use crate::domain::plan::RunView;
 use crate::ports::ForgeError;
-use crate::reconcile::Context;
+use crate::reconcile::{Context, failed};
 use crate::store::{CheckRun, StoreError, Taken, Unpublished};
-
-/// Failed specs of one attempt that are read.
-const MAX_CASES: u32 = 500;
 
 /// Why a check run was not taken.
 pub(super) enum Trouble {
@@ -90,27 +84,7 @@ async fn put(
 async fn of_context(context: &Context, view: &RunView, name: &str) -> Result<Vec<Failing>, StoreError> {
     let suite = view.run.gate.suites.keys().find(|suite| context.settings.links.context(suite.as_str()) == name);
     match suite {
-        Some(suite) => failing(context, view, suite).await,
+        Some(suite) => failed::with_messages(&context.store, view, suite).await,
         None => Ok(vec![]),
     }
-}
-
-/// What of a suite failed in the end.
-pub(in crate::reconcile) async fn failing(
-    context: &Context,
-    view: &RunView,
-    suite: &SuiteName,
-) -> Result<Vec<Failing>, StoreError> {
-    let mut attempts = Vec::new();
-    let of_suite = |attempt: &&Attempt| attempt.suite == *suite;
-    for attempt in view.earlier.iter().chain(&view.attempts).filter(of_suite) {
-        let notable = context.store.notable_cases(attempt.id, MAX_CASES).await?;
-        let failed = notable.into_iter().filter(|case| case.outcome != CaseOutcome::Flaky).map(|case| Failing {
-            class: case.class,
-            name: case.name,
-            message: case.message.unwrap_or_default(),
-        });
-        attempts.push((attempt.part.clone(), failed.collect()));
-    }
-    Ok(notice::failing(attempts))
 }

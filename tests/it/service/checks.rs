@@ -104,3 +104,47 @@ async fn a_run_costs_few_calls_and_says_what_failed() {
         requests.iter().filter(|r| r.is_write() && String::from_utf8_lossy(&r.body).contains("portcullis/red")).count();
     assert!(of_red <= 12 + 2, "{of_red}");
 }
+
+/// What a check run and the comment name is what the status counts: neither what is quarantined, nor less because running it again broke.
+#[tokio::test]
+#[ignore = "needs Docker and the node image"]
+async fn a_check_run_names_the_specs_that_its_verdict_rests_on() {
+    busybox();
+    let bad = |name: &str| format!("<testcase name=\\\"{name}\\\"><failure message=\\\"no {name}\\\"/></testcase>");
+    let good: String = (0..40).map(|n| format!("<testcase name=\\\"good {n}\\\"/>")).collect();
+    let fails = |name: &str| {
+        let cases = format!("{good}{}", bad(name));
+        format!("echo '<testsuite name=\\\"t\\\">{cases}</testsuite>' > $RESULTS_DIR/junit.xml; exit 1")
+    };
+    let gate = Gate::app_with_engine(&format!(
+        "version: 1
+report: checks
+comment: true
+suites:
+  red:
+    image: '{NOBODY}'
+    command: [/bin/sh, -c, \"{}\"]
+    rerun: {{command: [/bin/sh, -c, 'kill -9 $$', '{{case}}']}}
+  calm:
+    image: '{NOBODY}'
+    command: [/bin/sh, -c, \"{}\"]
+skips:
+- {{match: wobbly, action: quarantine, reason: known, owner: '@net', expires: 2027-01-30, suites: [calm]}}
+",
+        fails("broken"),
+        fails("wobbly")
+    ))
+    .await;
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    let sha = pr.head_sha();
+    gate.over(&sha).await;
+    let check = |name: &str| gate.github.checks(&sha).into_iter().find(|check| check.name == name).unwrap();
+    let (red, calm) = (check("portcullis/red"), check("portcullis/calm"));
+    assert_eq!((red.conclusion.as_deref(), red.annotations), (Some("failure"), 1), "{red:?}");
+    assert!(red.title.starts_with("1 of 41 failed") && red.summary.contains("`broken`: `no broken`"), "{red:?}");
+    assert_eq!((calm.conclusion.as_deref(), calm.annotations), (Some("success"), 0), "{calm:?}");
+    assert!(!calm.summary.contains("wobbly"), "{}", calm.summary);
+    let comment = pr.comments().remove(0).body;
+    assert!(comment.contains("`no broken`") && !comment.contains("wobbly"), "{comment}");
+}
