@@ -137,6 +137,8 @@ pub enum Replaces {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
     Pull(RepoName, u64),
+    /// The pull request's, but for those of this commit.
+    PullBut(RepoName, u64, Sha),
     /// Of a commit that belongs to no pull request: a merge group.
     Commit(RepoName, Sha),
     Repo(RepoName),

@@ -27,16 +27,18 @@ pub struct OpenPull {
 pub struct Known<'a> {
     /// Runs of it that are neither finished nor being cancelled.
     pub live: &'a [&'a Run],
-    /// How the last run of its head ended, where one did.
-    pub last: Option<Ended>,
+    /// How the last run of every suite of its head ended, where one did.
+    pub last: Option<&'a Ended>,
     /// Whether its head carries any status of ours.
     pub is_heard_of: bool,
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub cancel: Option<CancelReason>,
+    /// The branch it was tested for.
+    pub base_ref: String,
     pub at: Timestamp,
 }
 
@@ -62,8 +64,8 @@ pub fn missed(pull: &OpenPull, known: Known<'_>) -> Option<Missed> {
         return outdated(pull, run);
     }
     match known.last {
-        Some(Ended { cancel: Some(reason), at }) => resumed(pull, reason, at),
-        Some(Ended { cancel: None, .. }) => None,
+        Some(Ended { cancel: Some(reason), at, .. }) => resumed(pull, *reason, *at),
+        Some(Ended { cancel: None, base_ref, .. }) => (*base_ref != pull.base_ref).then_some(Missed::BaseEdited),
         None if known.is_heard_of => (!pull.labels.is_empty()).then_some(Missed::Labeled { after: None }),
         None if pull.labels.is_empty() => Some(Missed::Opened),
         // Whether somebody approved this very commit cannot be known: it counts as pushed after the label was put on.
@@ -177,7 +179,7 @@ mod tests {
         }
     }
 
-    fn known(last: Option<Ended>, is_heard_of: bool) -> Known<'static> {
+    fn known(last: Option<&Ended>, is_heard_of: bool) -> Known<'_> {
         Known { live: &[], last, is_heard_of }
     }
 
@@ -192,17 +194,20 @@ mod tests {
     #[test]
     fn what_ended_is_made_up_for_only_where_its_reason_is_gone() {
         let at = Timestamp::from_second(5).unwrap();
-        let ended = |cancel| known(Some(Ended { cancel, at }), true);
-        assert_eq!(missed(&pull(&["x"]), ended(None)), None);
-        assert_eq!(missed(&pull(&["x"]), ended(Some(CancelReason::Commanded))), None);
+        let ended = |cancel| Ended { cancel, base_ref: "main".into(), at };
+        let missed = |pull: &OpenPull, last: Option<CancelReason>| missed(pull, known(Some(&ended(last)), true));
+        assert_eq!(missed(&pull(&["x"]), None), None);
+        let elsewhere = OpenPull { base_ref: "release".into(), ..pull(&["x"]) };
+        assert_eq!(missed(&elsewhere, None), Some(Missed::BaseEdited), "what was tested was tested for main");
+        assert_eq!(missed(&pull(&["x"]), Some(CancelReason::Commanded)), None);
         let labelled = Some(Missed::Labeled { after: Some(at) });
-        assert_eq!(missed(&pull(&["x"]), ended(Some(CancelReason::Unlabelled))), labelled);
-        assert_eq!(missed(&pull(&[]), ended(Some(CancelReason::Unlabelled))), None);
-        assert_eq!(missed(&pull(&[]), ended(Some(CancelReason::Closed))), Some(Missed::Reopened));
-        assert_eq!(missed(&pull(&[]), ended(Some(CancelReason::Drafted))), Some(Missed::ReadyForReview));
-        assert_eq!(missed(&pull(&["x"]), ended(Some(CancelReason::Uninstalled))), Some(Missed::Synchronize));
+        assert_eq!(missed(&pull(&["x"]), Some(CancelReason::Unlabelled)), labelled);
+        assert_eq!(missed(&pull(&[]), Some(CancelReason::Unlabelled)), None);
+        assert_eq!(missed(&pull(&[]), Some(CancelReason::Closed)), Some(Missed::Reopened));
+        assert_eq!(missed(&pull(&[]), Some(CancelReason::Drafted)), Some(Missed::ReadyForReview));
+        assert_eq!(missed(&pull(&["x"]), Some(CancelReason::Uninstalled)), Some(Missed::Synchronize));
         let draft = OpenPull { is_draft: true, ..pull(&[]) };
-        assert_eq!(missed(&draft, ended(Some(CancelReason::Drafted))), None);
+        assert_eq!(missed(&draft, Some(CancelReason::Drafted)), None);
     }
 
     #[test]

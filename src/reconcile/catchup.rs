@@ -211,7 +211,7 @@ impl CatchUp {
         let store = &self.context.store;
         let last = store.last_end(repo, pull.number, &pull.head).await?;
         let is_heard_of = store.is_heard_of(repo, &pull.head).await?;
-        let Some(missed) = missed(pull, Known { live, last, is_heard_of }) else { return Ok(0) };
+        let Some(missed) = missed(pull, Known { live, last: last.as_ref(), is_heard_of }) else { return Ok(0) };
         let after = last.map(|last| last.at.to_string());
         match &missed {
             Missed::Labeled { after: since } => self.labelled(repo, pull, *since).await,

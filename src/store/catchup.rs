@@ -23,15 +23,16 @@ impl Store {
         Ok(missing)
     }
 
-    /// How the last run of a pull request's head ended; `None` where there was none, or it has not ended.
+    /// How the last run of every suite of a pull request's head ended; `None` where there was none.
     pub async fn last_end(&self, repo: &RepoName, pr: u64, head: &Sha) -> Result<Option<Ended>> {
-        const SQL: &str = "SELECT cancel, COALESCE(finished_at, created_at) AS at FROM runs \
-             WHERE repo = $1 AND head = $2 AND pr = $3 ORDER BY id DESC LIMIT 1";
+        const SQL: &str = "SELECT cancel, base_ref, COALESCE(finished_at, created_at) AS at FROM runs \
+             WHERE repo = $1 AND head = $2 AND pr = $3 AND scope = '' ORDER BY id DESC LIMIT 1";
         let pr = i64::try_from(pr).unwrap_or(i64::MAX);
         on!(self, pool => {
             let row = sqlx::query(SQL).bind(repo.as_str()).bind(head.as_str()).bind(pr).fetch_optional(pool).await?;
             let ended = row.map(|row| {
-                Ok(Ended { cancel: row.one_of_opt("cancel", "reason to cancel")?, at: row.time("at")? })
+                let cancel = row.one_of_opt("cancel", "reason to cancel")?;
+                Ok(Ended { cancel, base_ref: row.text("base_ref")?, at: row.time("at")? })
             });
             ended.transpose()
         })

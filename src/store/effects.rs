@@ -11,7 +11,6 @@ use super::{Result, Store, execute, summaries, transaction};
 use crate::domain::audit::Deed;
 use crate::domain::effect::{Effect, Effects, NewRun, Over, Replaces, Whose};
 use crate::domain::ids::RunId;
-use crate::domain::names::Sha;
 use crate::domain::run::CancelReason;
 use crate::domain::status::GivenUp;
 
@@ -23,12 +22,13 @@ pub enum Created {
     Existing,
 }
 
-/// `$1` is a repository, or an account with its slash; absent parts match everything. `$4` is spared.
-const LIVE: &str = "SELECT id, pr, head, generation, cancel FROM runs WHERE state <> 'finished' \
+/// `$1` is a repository, or an account with its slash; absent parts match everything. The commit `$4` and the run `$5` are spared.
+/// Written to before they are looked at: from here on nobody moves them until the transaction ends.
+const LIVE: &str = "UPDATE runs SET generation = generation + 1 WHERE state <> 'finished' \
      AND (repo = $1 OR ($1 LIKE '%/' AND substr(repo, 1, length($1)) = $1)) \
-     AND ($2 IS NULL OR pr = $2) AND ($3 IS NULL OR (head = $3 AND pr IS NULL)) AND id <> $4";
-const CANCEL: &str = "UPDATE runs SET cancel = $1, generation = generation + 1 \
-     WHERE id = $2 AND generation = $3 AND state <> 'finished'";
+     AND ($2 IS NULL OR pr = $2) AND ($3 IS NULL OR (head = $3 AND pr IS NULL)) \
+     AND ($4 IS NULL OR head <> $4) AND id <> $5 RETURNING id, head, cancel";
+const CANCEL: &str = "UPDATE runs SET cancel = $1 WHERE id = $2";
 const SILENCE: &str = "INSERT INTO statuses (repo, sha, context, run, state, description, target_url, report) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
 const PENDING: &str = "INSERT INTO statuses (repo, sha, context, run, state, description, target_url, report) \
@@ -40,19 +40,18 @@ const PENDING: &str = "INSERT INTO statuses (repo, sha, context, run, state, des
 
 /// Cancels what lives; a stronger reason replaces a weaker one. The reason may depend on the run's head.
 macro_rules! cancel_live {
-    ($tx:expr, $repo:expr, $pr:expr, $head:expr, $except:expr, $by:expr, $now:expr, $reason:expr) => {{
-        let pr: Option<i64> = $pr;
-        let head: Option<String> = $head;
+    ($tx:expr, $which:expr, $except:expr, $by:expr, $now:expr, $reason:expr) => {{
+        let Which { repo, pr, head, but } = $which;
         let except: String = $except;
-        let live = sqlx::query(LIVE).bind($repo).bind(pr).bind(head).bind(except).fetch_all(&mut *$tx).await?;
-        for row in &live {
+        let live = sqlx::query(LIVE).bind(repo).bind(pr).bind(head).bind(but).bind(except);
+        for row in &live.fetch_all(&mut *$tx).await? {
             let reason: CancelReason = ($reason)(&row.text("head")?);
             let earlier: Option<CancelReason> = row.one_of_opt("cancel", "reason to cancel")?;
             if earlier.is_some_and(|earlier| earlier >= reason) {
                 continue;
             }
-            let moved = execute!(&mut *$tx, CANCEL, name_of(&reason), row.text("id")?, row.int("generation")?);
-            if moved == 1 && earlier.is_none() {
+            execute!(&mut *$tx, CANCEL, name_of(&reason), row.text("id")?);
+            if earlier.is_none() {
                 const NOTE: &str = "INSERT INTO audit (at, repo, pr, sha, run, action, actor, reason) \
                      SELECT $1, repo, pr, head, id, $2, $3, $4 FROM runs WHERE id = $5";
                 let (deed, text) = (name_of(&Deed::Cancelled), reason.text());
@@ -71,7 +70,7 @@ macro_rules! create {
         let repo = run.repo.as_str();
         if let (Replaces::Everything, Some(pr)) = (new.replaces, pr) {
             let reason = |_: &str| CancelReason::Rebased;
-            cancel_live!($tx, repo, Some(pr), None, id.clone(), run.actor.as_str(), $now, reason);
+            cancel_live!($tx, Which::of_pull(repo, pr), id.clone(), run.actor.as_str(), $now, reason);
         }
         let inserted = execute!(
             &mut *$tx,
@@ -98,7 +97,7 @@ macro_rules! create {
             if let (Replaces::Others, Some(pr)) = (new.replaces, pr) {
                 let same = |head: &str| head == run.head.as_str();
                 let reason = |head: &str| if same(head) { CancelReason::Replaced } else { CancelReason::Superseded };
-                cancel_live!($tx, repo, Some(pr), None, id.clone(), run.actor.as_str(), $now, reason);
+                cancel_live!($tx, Which::of_pull(repo, pr), id.clone(), run.actor.as_str(), $now, reason);
             }
             for (suite, conclusion) in &new.concluded {
                 conclude_one!($tx, run.id, suite, conclusion, $now);
@@ -243,7 +242,7 @@ macro_rules! keep {
 }
 
 impl Store {
-    /// Applies all of it and settles the delivery, or nothing.
+    /// Applies all of it and settles the delivery, or nothing: neither where the delivery is settled already.
     pub async fn apply(&self, effects: &Effects, delivery: Option<&str>, now: Timestamp) -> Result<Vec<Created>> {
         Ok(transaction!(self, tx => {
             let mut created = Vec::new();
@@ -251,8 +250,7 @@ impl Store {
                 match effect {
                     Effect::Create(new) => created.push(create!(tx, new, now)),
                     Effect::Cancel { whose, reason, by } => {
-                        let (repo, pr, head) = parts(whose);
-                        cancel_live!(tx, repo, pr, head, String::new(), by.as_str(), now, |_: &str| *reason);
+                        cancel_live!(tx, Which::of(whose), String::new(), by.as_str(), now, |_: &str| *reason);
                     }
                     Effect::Conclude { run, suite, conclusion } => {
                         // Touched, so that nobody finishes the run on an outdated sight of it.
@@ -264,20 +262,44 @@ impl Store {
                     other => keep!(tx, other, now),
                 }
             }
-            if let Some(guid) = delivery {
-                execute!(&mut *tx, SETTLE, millis(now), outcome(effects, &created), guid);
+            if let Some(guid) = delivery
+                && execute!(&mut *tx, SETTLE, millis(now), outcome(effects, &created), guid) == 0
+            {
+                // It was applied before and nobody heard of it. What was written just now goes with the transaction.
+                return Ok(vec![]);
             }
             created
         }))
     }
 }
 
-fn parts(whose: &Whose) -> (String, Option<i64>, Option<String>) {
-    match whose {
-        Whose::Pull(repo, pr) => (repo.to_string(), Some(i64::try_from(*pr).unwrap_or(i64::MAX)), None),
-        Whose::Commit(repo, sha) => (repo.to_string(), None, Some(Sha::to_string(sha))),
-        Whose::Repo(repo) => (repo.to_string(), None, None),
-        Whose::Account(account) => (format!("{}/", account.to_ascii_lowercase()), None, None),
+/// Which live runs are meant, as columns.
+struct Which {
+    repo: String,
+    pr: Option<i64>,
+    /// Of a commit without a pull request.
+    head: Option<String>,
+    /// The commit whose runs are spared.
+    but: Option<String>,
+}
+
+impl Which {
+    fn of_pull(repo: &str, pr: i64) -> Self {
+        Self { repo: repo.to_owned(), pr: Some(pr), head: None, but: None }
+    }
+
+    fn of(whose: &Whose) -> Self {
+        let number = |pr: &u64| i64::try_from(*pr).unwrap_or(i64::MAX);
+        let all_of = |repo: String| Self { repo, pr: None, head: None, but: None };
+        match whose {
+            Whose::Pull(repo, pr) => Self::of_pull(repo.as_str(), number(pr)),
+            Whose::PullBut(repo, pr, sha) => {
+                Self { but: Some(sha.to_string()), ..Self::of_pull(repo.as_str(), number(pr)) }
+            }
+            Whose::Commit(repo, sha) => Self { head: Some(sha.to_string()), ..all_of(repo.to_string()) },
+            Whose::Repo(repo) => all_of(repo.to_string()),
+            Whose::Account(account) => all_of(format!("{}/", account.to_ascii_lowercase())),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod reruns;
 mod service;
 mod setup;
 mod store;
+mod store_effects;
 mod store_pages;
 mod support;
 mod webhook;
