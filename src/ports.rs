@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 pub use self::artifacts::{ArtifactError, ArtifactPlace, ArtifactStore, Bucket, Kept, KeptFile, Part};
 pub use self::executor::{ContainerState, Execution, ExecutorError, Observation, Question, Stop, SuiteExecutor};
-pub use self::forge::{Conversation, Forge, ForgeError, Mergeability, Permission, PullRequest, Route};
+pub use self::forge::{Commit, Conversation, Forge, ForgeError, Mergeability, Permission, PullRequest, Route};
 pub use self::kubernetes::{Clue, Kubernetes, KubernetesError, Manifest};
 pub use self::provider::{
     Audience, ClusterAccess, ClusterHealth, ClusterProvider, ClusterSpec, Privileged, ProviderError,

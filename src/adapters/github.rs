@@ -27,7 +27,7 @@ use url::Url;
 use crate::domain::names::{RepoName, Sha};
 use crate::domain::rules::Team;
 use crate::domain::status::{Allowance, CommitStatus};
-use crate::ports::{Clock, Forge, ForgeError, Permission, PullRequest, Route};
+use crate::ports::{Clock, Commit, Forge, ForgeError, Permission, PullRequest, Route};
 use api::{Accept, Api, Call};
 use base::{Base, segment};
 use credentials::Credentials;
@@ -175,8 +175,8 @@ impl Forge for Github {
         changes::files(&self.api, repo, pr).await
     }
 
-    async fn tree(&self, repo: &RepoName, sha: &Sha) -> Result<Sha, ForgeError> {
-        changes::tree(&self.api, repo, sha).await
+    async fn commit(&self, repo: &RepoName, sha: &Sha) -> Result<Commit, ForgeError> {
+        changes::commit(&self.api, repo, sha).await
     }
 
     async fn is_member(&self, repo: &RepoName, team: &Team, login: &str) -> Result<bool, ForgeError> {

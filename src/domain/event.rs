@@ -71,6 +71,21 @@ pub enum PullRequestAction {
     Closed,
 }
 
+impl PullRequestAction {
+    /// Whether it only ever ends work.
+    pub fn only_ends(&self) -> bool {
+        match self {
+            Self::Unlabeled(_) | Self::ConvertedToDraft | Self::Closed => true,
+            Self::Opened
+            | Self::Reopened
+            | Self::Labeled(_)
+            | Self::Synchronize
+            | Self::Edited { .. }
+            | Self::ReadyForReview => false,
+        }
+    }
+}
+
 /// A comment on a pull request's conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommentEvent {
@@ -196,10 +211,7 @@ impl Event {
     /// Whether it stops work on a pull request, which is wrong when it comes too late.
     pub fn stops(&self) -> bool {
         match self {
-            Event::PullRequest(event) => matches!(
-                event.action,
-                PullRequestAction::Unlabeled(_) | PullRequestAction::ConvertedToDraft | PullRequestAction::Closed
-            ),
+            Event::PullRequest(event) => event.action.only_ends(),
             Event::Ping
             | Event::Comment(_)
             | Event::Push(_)

@@ -55,6 +55,13 @@ impl Gate {
         }
     }
 
+    /// Whether a suite is set up, run and judged alike under both.
+    pub fn treats_alike(&self, other: &Gate, suite: &SuiteName) -> bool {
+        let same_cluster = self.cluster == other.cluster && self.setup == other.setup && self.upgrade == other.upgrade;
+        let same_tests = self.checkout == other.checkout && self.skips == other.skips;
+        same_cluster && same_tests && self.suites.get(suite) == other.suites.get(suite)
+    }
+
     /// The set-up stages a cluster passes through, in order.
     pub fn stages(&self) -> &'static [Stage] {
         match (self.setup.is_empty(), self.upgrade) {

@@ -58,10 +58,10 @@ pub struct Commits {
 
 impl Run {
     /// A run of the whole gate that was asked for just now.
-    pub fn asked(now: Timestamp, of: Commits, trigger: Trigger, actor: &str, gate: Gate) -> Self {
+    pub fn asked(id: RunId, now: Timestamp, of: Commits, trigger: Trigger, actor: &str, gate: Gate) -> Self {
         let Commits { repo, pr, head, base, base_ref, tested } = of;
         Self {
-            id: RunId::new(now),
+            id,
             repo,
             pr,
             head,
@@ -82,6 +82,19 @@ impl Run {
             created_at: now,
             admitted_at: None,
             finished_at: None,
+        }
+    }
+}
+
+impl Run {
+    /// The same, ended before anything was started.
+    pub fn ended(self, why: &str) -> Self {
+        Self {
+            state: RunState::Finished,
+            verdict: Some(Verdict::Error),
+            message: Some(why.to_owned()),
+            finished_at: Some(self.created_at),
+            ..self
         }
     }
 }

@@ -77,6 +77,16 @@ pub fn policy(run: &Run, verdict: Verdict, description: &str, links: &Links) -> 
 /// What a suite says that no changed file needs.
 pub const NOT_NEEDED: &str = "not needed, no matching files";
 
+/// The change conflicts with its base.
+pub fn in_conflict(base: &str) -> String {
+    format!("cannot be merged into {base}: resolve the conflicts first")
+}
+
+/// GitHub has been asked for the merge of the change and its base again and again.
+pub fn unmerged(base: &str) -> String {
+    format!("GitHub did not make the test merge into {}: say /retest, or push", cut(base, 60))
+}
+
 /// A suite has secrets, and somebody who may not start runs had a hand in the change. `did` says what hand.
 pub fn secrets_withheld(login: &str, did: &str) -> String {
     cut(&format!("not run: it needs secrets, and {login}, who {did}, may not start runs here"), MAX_DESCRIPTION)

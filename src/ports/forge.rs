@@ -32,8 +32,8 @@ pub trait Forge: Send + Sync {
     /// Paths of the files a pull request touches; `None` where there are more than GitHub lists.
     async fn changed_files(&self, repo: &RepoName, pr: u64) -> Result<Option<Vec<String>>, ForgeError>;
 
-    /// The id of the tree that a commit holds: equal trees are equal files.
-    async fn tree(&self, repo: &RepoName, sha: &Sha) -> Result<Sha, ForgeError>;
+    /// What a commit holds and what it stands on.
+    async fn commit(&self, repo: &RepoName, sha: &Sha) -> Result<Commit, ForgeError>;
 
     /// Whether somebody belongs to a team. Asked as whoever may speak for the repository.
     async fn is_member(&self, repo: &RepoName, team: &Team, login: &str) -> Result<bool, ForgeError>;
@@ -86,10 +86,19 @@ pub struct PullRequest {
     pub mergeability: Mergeability,
 }
 
+/// A commit as git knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Equal trees are equal files.
+    pub tree: Sha,
+    /// A merge's first is what was merged into.
+    pub parents: Vec<Sha>,
+}
+
 /// What GitHub says of merging head into base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mergeability {
-    /// The test merge's commit.
+    /// The test merge's commit. It may still be that of an earlier head or base.
     Merges(Sha),
     Conflicts,
     /// GitHub has not computed it yet; ask again shortly.

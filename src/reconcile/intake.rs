@@ -39,6 +39,8 @@ const REREAD: SignedDuration = SignedDuration::from_mins(1);
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
 /// Nor is it given up before it was tried as often: the time that we were down does not count.
 const TRIED_ENOUGH: u32 = 100;
+/// GitHub makes a test merge within a second or two after somebody asked for it.
+const MERGE_PAUSE: SignedDuration = SignedDuration::from_millis(1500);
 /// After our own failure.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -58,6 +60,8 @@ enum Outcome {
     /// It is settled, together with what it caused.
     Settled,
     Later(Timestamp),
+    /// GitHub has yet to make a test merge.
+    Unmerged(Timestamp),
 }
 
 impl Intake {
@@ -118,6 +122,7 @@ impl Intake {
                     self.lanes.settled(&item);
                 }
                 Ok(Outcome::Later(until)) => self.lanes.put_off(&item, until),
+                Ok(Outcome::Unmerged(until)) => self.lanes.look_again(&item, until),
                 Err(error) => {
                     let (delivery, error) = (&item.guid, chain(error.as_ref()));
                     tracing::warn!(delivery.id = delivery, error, "delivery failed; it is tried again");
@@ -145,6 +150,11 @@ async fn act(desk: Arc<Desk>, item: Arc<Item>) -> anyhow::Result<Outcome> {
             Ok(Outcome::Settled)
         }
         Err(Trouble::Store(error)) => Err(error.into()),
+        Err(Trouble::Unmerged) => {
+            let until = put_off(MERGE_PAUSE, item.looks(), now);
+            store.postpone_delivery(&item.guid, "GitHub has not made the test merge yet", until).await?;
+            Ok(Outcome::Unmerged(until))
+        }
         Err(Trouble::Later(why, _)) if is_hopeless(&item, now) => {
             tracing::warn!(delivery.id = item.guid, why, "delivery is given up");
             store.settle_delivery(&item.guid, &format!("given up: {why}"), now).await?;

@@ -110,6 +110,13 @@ impl Store {
         })
     }
 
+    /// The youngest id that anything was said under, or that a run has.
+    pub async fn newest_voice(&self) -> Result<Option<RunId>> {
+        const SQL: &str = "SELECT MAX(id) AS id FROM \
+             (SELECT MAX(run) AS id FROM statuses UNION ALL SELECT MAX(id) AS id FROM runs) AS newest";
+        on!(self, pool => sqlx::query(SQL).fetch_one(pool).await?.parsed_opt("id", "run id"))
+    }
+
     /// Statuses to be published, the most urgent first: final ones, then first ones, then those longest due.
     pub async fn unpublished(&self, now: Timestamp, limit: u32) -> Result<Vec<Unpublished>> {
         const SQL: &str = "SELECT * FROM statuses WHERE published_gen < desired_gen AND next_try_at <= $1 \

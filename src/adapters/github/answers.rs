@@ -145,12 +145,8 @@ pub(super) struct ChangedFile {
 /// A commit as git knows it.
 #[derive(Deserialize)]
 pub(super) struct GitCommit {
-    pub(super) tree: Tree,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Tree {
-    pub(super) sha: Sha,
+    pub(super) tree: Tip,
+    pub(super) parents: Vec<Tip>,
 }
 
 #[derive(Deserialize)]

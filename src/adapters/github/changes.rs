@@ -4,7 +4,7 @@ use super::answers::{ChangedFile, GitCommit};
 use super::api::{Api, Call};
 use super::traffic::CallKind;
 use crate::domain::names::{RepoName, Sha};
-use crate::ports::ForgeError;
+use crate::ports::{Commit, ForgeError};
 
 const PER_PAGE: usize = 100;
 /// GitHub lists 3,000 files of a pull request and not one more.
@@ -30,8 +30,9 @@ fn paths(file: ChangedFile) -> impl Iterator<Item = String> {
     std::iter::once(file.filename).chain(file.previous_filename)
 }
 
-pub(super) async fn tree(api: &Api, repo: &RepoName, sha: &Sha) -> Result<Sha, ForgeError> {
+pub(super) async fn commit(api: &Api, repo: &RepoName, sha: &Sha) -> Result<Commit, ForgeError> {
     let what = format!("the commit {} of {repo}", sha.short());
     let call = Call::get(CallKind::Change, what, format!("/repos/{repo}/git/commits/{sha}"));
-    Ok(api.call(repo, &call).await?.json::<GitCommit>()?.tree.sha)
+    let found: GitCommit = api.call(repo, &call).await?.json()?;
+    Ok(Commit { tree: found.tree.sha, parents: found.parents.into_iter().map(|parent| parent.sha).collect() })
 }

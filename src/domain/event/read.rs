@@ -24,7 +24,8 @@ pub(super) fn pull_request(body: &[u8]) -> Result<Event, BadPayload> {
         return Ok(Event::Ignored("the label is gone"));
     };
     let pr = read.pull_request;
-    if pr.state == "closed" && may_start(&action) {
+    // What ends work counts on a closed pull request too: nothing is lost by it.
+    if pr.state == "closed" && !action.only_ends() {
         return Ok(CLOSED);
     }
     // The pull request may show a head that was pushed after the one the event is about.
@@ -60,19 +61,6 @@ fn pull_request_action(kind: PullKind, label: Option<String>, base_changed: bool
         PullKind::Closed => PullRequestAction::Closed,
         PullKind::Unused => return None,
     })
-}
-
-/// Whether the action could start work. What stops work counts on a closed pull request too: nothing is lost by it.
-fn may_start(action: &PullRequestAction) -> bool {
-    match action {
-        PullRequestAction::Opened
-        | PullRequestAction::Reopened
-        | PullRequestAction::Labeled(_)
-        | PullRequestAction::Synchronize
-        | PullRequestAction::Edited { .. }
-        | PullRequestAction::ReadyForReview => true,
-        PullRequestAction::Unlabeled(_) | PullRequestAction::ConvertedToDraft | PullRequestAction::Closed => false,
-    }
 }
 
 pub(super) fn comment(body: &[u8]) -> Result<Event, BadPayload> {

@@ -87,12 +87,12 @@ pub fn only_admins(or_team: bool) -> String {
     format!("that takes admin permission{team} in this repository.")
 }
 
-/// The head is not the one its approver saw.
+/// The head is not the one its approver saw, or it is not known to be.
 pub fn head_moved(head: &Sha) -> String {
-    let short = head.short();
     format!(
-        "the head moved to `{short}` while you wrote, so this may not be what you saw. \
-         If it is, say `/ok-to-test {short}`."
+        "the head is `{}` now, and nothing tells that it was when you wrote: this may not be what you saw. \
+         If it is, say `/ok-to-test {head}`.",
+        head.short()
     )
 }
 

@@ -10,8 +10,11 @@ use crate::domain::event::{CheckEvent, PushEvent};
 use crate::domain::gate::Gate;
 use crate::domain::names::{RepoName, SuiteName};
 use crate::domain::rules::OnBaseMove;
-use crate::domain::run::Trigger;
+use crate::domain::run::{Coverage, Run, Trigger};
 use crate::ports::{ForgeError, PullRequest};
+
+/// Runs of a commit that are looked through.
+const LOOKED_THROUGH: u32 = 50;
 
 impl Desk {
     /// Where the gate wants it, every labelled pull request into the branch is run again on the new base.
@@ -26,7 +29,7 @@ impl Desk {
         };
         let open = self.context.ports.recall.open_pulls(&event.repo).await.map_err(|error| self.later(&error))?;
         let labelled = open.iter().filter(|pull| pull.base_ref == event.branch && pull.labels.contains(&gate.label));
-        let mut effects = vec![];
+        let (mut effects, mut unmerged) = (vec![], false);
         for number in labelled.map(|pull| pull.number) {
             let pr = match self.context.ports.forge.pull_request(&event.repo, number).await {
                 Ok(pr) => pr,
@@ -36,7 +39,7 @@ impl Desk {
             if !self.outdated(&event.repo, number, &pr, &gate).await? {
                 continue;
             }
-            let subject = Subject { repo: &event.repo, number, pr: &pr, tries: item.tries() };
+            let subject = Subject { repo: &event.repo, number, pr: &pr, looks: item.looks() };
             let start = Start {
                 gate: &gate,
                 trigger: Trigger::Base,
@@ -47,7 +50,15 @@ impl Desk {
                 retry_of: None,
                 replaces: Replaces::Everything,
             };
-            effects.extend(self.start(&subject, start).await?);
+            match self.start(&subject, start).await {
+                Ok(more) => effects.extend(more),
+                // Looking at it is what has GitHub make it: the others are looked at before all of them are again.
+                Err(Trouble::Unmerged) => unmerged = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if unmerged {
+            return Err(Trouble::Unmerged);
         }
         Ok(Effects::of("no labelled pull request into that branch", effects))
     }
@@ -62,26 +73,25 @@ impl Desk {
         if pr.is_draft && store.seen(repo, number).await?.is_none_or(|seen| seen.draft_labelled != Some(true)) {
             return Ok(false);
         }
-        let last = store.runs_of_commit(repo, &pr.head, 1).await?;
-        Ok(last.first().is_none_or(|run| run.base != pr.base))
+        // Some suites alone say nothing of the others.
+        let is_whole = |run: &&Run| run.pr == Some(number) && run.coverage == Coverage::Whole;
+        let runs = store.runs_of_commit(repo, &pr.head, LOOKED_THROUGH).await?;
+        Ok(runs.iter().find(is_whole).is_none_or(|run| run.base != pr.base))
     }
 
     /// As `/retest` of the check's suite, or of everything that failed.
     pub(super) async fn check_requested(&self, item: &Item, event: &CheckEvent) -> Result<Effects, Trouble> {
         let store = &self.context.store;
-        let known = store.runs_of_commit(&event.repo, &event.head, 20).await?;
+        let known = store.runs_of_commit(&event.repo, &event.head, LOOKED_THROUGH).await?;
         let Some(number) = known.iter().find_map(|run| run.pr) else {
             return Ok(Effects::ignored("no pull request was tested at that commit"));
         };
-        let pr = match self.context.ports.forge.pull_request(&event.repo, number).await {
-            Ok(pr) => pr,
-            Err(ForgeError::NotFound(what)) => return Ok(Effects::ignored(format!("{what} is gone"))),
-            Err(error) => return Err(self.later(&error)),
+        let pr = match self.open_pull(&event.repo, number).await? {
+            Ok(pr) if pr.head == event.head => pr,
+            Ok(_) => return Ok(Effects::ignored("the commit is not the head of the pull request any more")),
+            Err(effects) => return Ok(effects),
         };
-        if !pr.is_open || pr.head != event.head {
-            return Ok(Effects::ignored("the commit is not the head of an open pull request"));
-        }
-        let subject = Subject { repo: &event.repo, number, pr: &pr, tries: item.tries() };
+        let subject = Subject { repo: &event.repo, number, pr: &pr, looks: item.looks() };
         let gate = match self.policy(&event.repo, &pr.base).await? {
             Policy::Gate(gate) => gate,
             Policy::None => return Ok(Effects::ignored("the base branch has no gate")),
@@ -94,7 +104,7 @@ impl Desk {
         if !self.people.may_run(&event.repo, &gate.rules, &event.sender).await? {
             return Ok(Effects::ignored(format!("{} may not start runs", event.sender)));
         }
-        let choice = Choice::new(self, &event.repo, number, &pr.head, &gate).await?;
+        let choice = Choice::new(self, &event.repo, &pr, &gate).await?;
         let suites: Vec<SuiteName> = match &event.check {
             Some(check) => choice.of_context(check).into_iter().filter(|suite| !choice.is_live(suite)).collect(),
             None => choice.failed(),

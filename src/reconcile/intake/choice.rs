@@ -5,13 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::desk::{Desk, Trouble};
 use crate::domain::command::{nearest, shown};
 use crate::domain::gate::Gate;
-use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
 use crate::domain::run::{Run, Trigger};
 use crate::domain::status::StatusState;
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
+use crate::ports::PullRequest;
 use crate::store::Said;
 
 /// Runs of one commit that are looked through.
@@ -31,18 +31,14 @@ pub(super) struct Choice<'a> {
     now: Timestamp,
     repo: RepoName,
     head: Sha,
+    number: u64,
+    base_ref: String,
 }
 
 impl<'a> Choice<'a> {
-    pub(super) async fn new(
-        desk: &Desk,
-        repo: &RepoName,
-        pr: u64,
-        head: &Sha,
-        gate: &'a Gate,
-    ) -> Result<Self, Trouble> {
-        let store = &desk.context.store;
-        let live = desk.live(repo, pr).await?;
+    pub(super) async fn new(desk: &Desk, repo: &RepoName, pr: &PullRequest, gate: &'a Gate) -> Result<Self, Trouble> {
+        let (store, head) = (&desk.context.store, &pr.head);
+        let live = desk.live(repo, pr.number).await?;
         let of_head = live.iter().filter(|view| view.run.head == *head);
         let running = of_head.flat_map(open_suites).collect();
         Ok(Self {
@@ -55,6 +51,8 @@ impl<'a> Choice<'a> {
             now: desk.context.now(),
             repo: repo.clone(),
             head: head.clone(),
+            number: pr.number,
+            base_ref: pr.base_ref.clone(),
         })
     }
 
@@ -142,26 +140,35 @@ impl<'a> Choice<'a> {
         Ok(None)
     }
 
-    /// The suites by the earlier run whose failed specs tell what to run; `None` where nothing but a whole run tells anything.
+    /// The suites by the earlier run whose failed specs tell what to run: one of this pull request, under a policy that treats the
+    /// suite as today's does. `None` where nothing but a whole run tells anything.
     pub(super) async fn by_earlier_run(
         &self,
         desk: &Desk,
         suites: &[SuiteName],
-    ) -> Result<Vec<(Option<RunId>, Vec<SuiteName>)>, Trouble> {
-        let mut groups: Vec<(Option<RunId>, Vec<SuiteName>)> = vec![];
+    ) -> Result<Vec<(Option<Run>, Vec<SuiteName>)>, Trouble> {
+        let mut groups: Vec<(Option<Run>, Vec<SuiteName>)> = vec![];
         for suite in suites {
             let mut earlier = None;
             if let Some(said) = self.said(suite) {
                 let view = desk.context.store.run_view(said.run).await?;
-                let failed = view.and_then(|view| view.conclusions.get(suite).map(|found| found.verdict));
-                earlier = (failed == Some(Verdict::Failure)).then_some(said.run);
+                earlier = view.filter(|view| self.tells(view, suite)).map(|view| view.run);
             }
-            match groups.iter_mut().find(|(known, _)| *known == earlier) {
+            let id = earlier.as_ref().map(|run| run.id);
+            match groups.iter_mut().find(|(known, _)| known.as_ref().map(|run| run.id) == id) {
                 Some((_, group)) => group.push(suite.clone()),
                 None => groups.push((earlier, vec![suite.clone()])),
             }
         }
         Ok(groups)
+    }
+
+    /// Whether the failed specs of a run tell what of a suite is to be run again.
+    fn tells(&self, view: &RunView, suite: &SuiteName) -> bool {
+        let run = &view.run;
+        let failed = view.conclusions.get(suite).is_some_and(|found| found.verdict == Verdict::Failure);
+        let is_of_it = run.pr == Some(self.number) && run.base_ref == self.base_ref;
+        failed && is_of_it && run.gate.treats_alike(self.gate, suite)
     }
 }
 

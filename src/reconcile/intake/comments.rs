@@ -10,13 +10,12 @@ use crate::domain::command::{Command, Misread, Retest, Selection, read};
 use crate::domain::effect::{Basis, Effect, Effects, Replaces, Seen, WaiverKind};
 use crate::domain::event::CommentEvent;
 use crate::domain::gate::{GATE_PATH, Gate};
-use crate::domain::ids::RunId;
 use crate::domain::message::{Message, Reaction};
 use crate::domain::names::SuiteName;
 use crate::domain::rules::Commenters;
-use crate::domain::run::Trigger;
+use crate::domain::run::{Run, Trigger};
 use crate::domain::wording;
-use crate::ports::{ForgeError, Permission, PullRequest};
+use crate::ports::{Mergeability, Permission, PullRequest};
 
 /// What the commands of one comment come to.
 pub(super) struct Answer {
@@ -59,14 +58,10 @@ impl Desk {
         if commands.is_empty() {
             return Ok(Effects::ignored("a comment without a command"));
         }
-        let pr = match self.context.ports.forge.pull_request(&event.repo, event.number).await {
+        let pr = match self.open_pull(&event.repo, event.number).await? {
             Ok(pr) => pr,
-            Err(ForgeError::NotFound(what)) => return Ok(Effects::ignored(format!("{what} is gone"))),
-            Err(error) => return Err(self.later(&error)),
+            Err(effects) => return Ok(effects),
         };
-        if !pr.is_open {
-            return Ok(Effects::ignored("the pull request is closed"));
-        }
         let mut answer = Answer { effects: vec![], lines: vec![], reaction: Reaction::ThumbsUp };
         match self.policy(&event.repo, &pr.base).await? {
             Policy::None => return Ok(Effects::ignored(format!("{} has no {GATE_PATH}", event.repo))),
@@ -74,14 +69,14 @@ impl Desk {
                 answer.reaction = Reaction::Confused;
                 // Whom else the policy lets run is not known.
                 if self.people.permission(&event.repo, &event.author).await? >= Permission::Write {
-                    let subject = Subject { repo: &event.repo, number: event.number, pr: &pr, tries: item.tries() };
+                    let subject = Subject { repo: &event.repo, number: event.number, pr: &pr, looks: item.looks() };
                     let refused = self.refuse(&subject, Trigger::Comment, &event.author, &why, Replaces::Nothing);
                     answer.effects.extend(refused);
                 }
             }
             Policy::Gate(gate) => {
                 let talk = self.talk(item, event, &pr, &gate).await?;
-                let mut choice = Choice::new(self, &event.repo, event.number, &pr.head, &gate).await?;
+                let mut choice = Choice::new(self, &event.repo, &pr, &gate).await?;
                 for command in commands {
                     match command {
                         Ok(command) => self.obey(&talk, &mut choice, command, &mut answer).await?,
@@ -120,7 +115,7 @@ impl Desk {
             may_write,
             may_override: self.people.may_override(repo, &gate.rules, login).await?,
             approved,
-            head_was_seen: seen.is_none_or(|seen| was_seen(&seen, event, pr)),
+            head_was_seen: seen.is_some_and(|seen| was_seen(&seen, event, pr)),
         })
     }
 
@@ -198,7 +193,7 @@ impl Desk {
             Retest::Specs => choice.by_earlier_run(self, &failed).await?,
         };
         for (earlier, suites) in groups {
-            self.run(talk, choice, &suites, Suites::Exactly(&suites), earlier, answer).await?;
+            self.run(talk, choice, &suites, Suites::Exactly(&suites), earlier.as_ref(), answer).await?;
         }
         Ok(())
     }
@@ -210,7 +205,7 @@ impl Desk {
         choice: &mut Choice<'_>,
         suites: &[SuiteName],
         how: Suites<'_>,
-        retry_of: Option<RunId>,
+        earlier: Option<&Run>,
         answer: &mut Answer,
     ) -> Result<(), Trouble> {
         if let Some(why) = choice.refusal(self, suites).await? {
@@ -226,11 +221,18 @@ impl Desk {
             basis,
             why: format!("a comment: {}", crate::domain::command::shown(why)),
             suites: how,
-            retry_of,
+            retry_of: earlier.map(|run| run.id),
             replaces: Replaces::Nothing,
         };
+        // Failed specs are run again on the very commit they failed on: what two bases showed adds up to nothing.
+        let again = earlier.map(|run| PullRequest {
+            base: run.base.clone(),
+            mergeability: Mergeability::Merges(run.tested.clone()),
+            ..talk.pr.clone()
+        });
+        let subject = Subject { pr: again.as_ref().unwrap_or(talk.pr), ..subject(talk) };
         answer.effects.extend((basis == Basis::Commit).then(|| approve(talk)));
-        answer.effects.extend(self.start(&subject(talk), start).await?);
+        answer.effects.extend(self.start(&subject, start).await?);
         answer.started();
         choice.started(suites);
         Ok(())
@@ -244,7 +246,7 @@ impl Desk {
         answer: &mut Answer,
     ) -> Result<(), Trouble> {
         if sha.is_some_and(|sha| !talk.pr.head.as_str().starts_with(&sha)) {
-            answer.refuse(format!("the head is `{}` now: `/ok-to-test {0}` approves that.", talk.pr.head.short()));
+            answer.refuse(format!("the head is `{}` now: `/ok-to-test {0}` approves that.", talk.pr.head));
             return Ok(());
         }
         answer.effects.push(approve(talk));
@@ -284,7 +286,8 @@ fn refusal(talk: &Talk<'_>, command: &Command) -> Option<String> {
         });
     }
     let unseen = match command {
-        Command::OkToTest(sha) => sha.is_none() && !talk.head_was_seen,
+        // The beginning of an id is soon found for two commits; the whole of it is one commit's.
+        Command::OkToTest(sha) => sha.as_deref() != Some(talk.pr.head.as_str()) && !talk.head_was_seen,
         _ => starts && !talk.approved && !talk.head_was_seen,
     };
     unseen.then(|| wording::head_moved(&talk.pr.head))
@@ -313,7 +316,7 @@ fn approve(talk: &Talk<'_>) -> Effect {
 }
 
 fn subject<'a>(talk: &Talk<'a>) -> Subject<'a> {
-    Subject { repo: &talk.event.repo, number: talk.event.number, pr: talk.pr, tries: talk.item.tries() }
+    Subject { repo: &talk.event.repo, number: talk.event.number, pr: talk.pr, looks: talk.item.looks() }
 }
 
 pub(super) fn deed(talk: &Talk<'_>, deed: Deed, reason: &str) -> AuditEntry {

@@ -1,6 +1,9 @@
 //! What each kind of event needs decided, and the few things that every decision shares. Reads the store and the forge, writes nothing.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::OnceCell;
 
 use super::super::{Context, chain};
 use super::lanes::Item;
@@ -13,19 +16,25 @@ use crate::domain::names::RepoName;
 use crate::domain::plan::RunView;
 use crate::domain::run::CancelReason;
 use crate::domain::status::CommitStatus;
-use crate::ports::ForgeError;
+use crate::ports::{ForgeError, PullRequest};
 use crate::store::StoreError;
 
 pub(super) struct Desk {
     pub(super) context: Context,
     pub(super) builtins: Builtins,
     pub(super) people: People,
+    /// When the last id was made, or seems to have been.
+    last_id: Mutex<Timestamp>,
+    /// The store was asked for it.
+    knows_last_id: OnceCell<()>,
 }
 
 /// Why acting on a delivery did not end in a decision.
 pub(super) enum Trouble {
     /// Ask again after a pause; the text says why.
     Later(String, SignedDuration),
+    /// GitHub has yet to make the test merge of this head into this base.
+    Unmerged,
     /// Our own store failed.
     Store(StoreError),
 }
@@ -39,11 +48,13 @@ impl From<StoreError> for Trouble {
 impl Desk {
     pub(super) fn new(context: Context) -> Self {
         let people = People::new(context.ports.clone());
-        Self { context, builtins: Builtins::embedded(), people }
+        let (last_id, knows_last_id) = (Mutex::new(Timestamp::UNIX_EPOCH), OnceCell::new());
+        Self { context, builtins: Builtins::embedded(), people, last_id, knows_last_id }
     }
 
     /// What the delivery comes to.
     pub(super) async fn decide(&self, item: &Item) -> Result<Effects, Trouble> {
+        self.knows_last_id.get_or_try_init(|| self.ask_last_id()).await?;
         match &item.event {
             Event::PullRequest(event) => self.pull_request(item, event).await,
             Event::Comment(event) => self.comment(item, event).await,
@@ -57,6 +68,34 @@ impl Desk {
         }
     }
 
+    /// An open pull request as it is now, or why there is nothing to do about it.
+    pub(super) async fn open_pull(
+        &self,
+        repo: &RepoName,
+        number: u64,
+    ) -> Result<Result<PullRequest, Effects>, Trouble> {
+        match self.context.ports.forge.pull_request(repo, number).await {
+            Ok(pr) if pr.is_open => Ok(Ok(pr)),
+            Ok(_) => Ok(Err(Effects::ignored("the pull request is closed"))),
+            Err(ForgeError::NotFound(what)) => Ok(Err(Effects::ignored(format!("{what} is gone")))),
+            Err(error) => Err(self.later(&error)),
+        }
+    }
+
+    async fn ask_last_id(&self) -> Result<(), StoreError> {
+        let last = self.context.store.newest_voice().await?.and_then(RunId::made_at);
+        *self.last_id.lock().unwrap_or_else(PoisonError::into_inner) = last.unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(())
+    }
+
+    /// An id younger than every other, though the clock may have gone back: who is younger has the word.
+    pub(super) fn next_id(&self) -> RunId {
+        let mut last = self.last_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = last.saturating_add(SignedDuration::from_millis(1)).unwrap_or(*last);
+        *last = self.context.now().max(after);
+        RunId::new(*last)
+    }
+
     /// Unfinished runs of a pull request that nobody has asked to end.
     pub(super) async fn live(&self, repo: &RepoName, pr: u64) -> Result<Vec<RunView>, Trouble> {
         let mut views = self.context.store.open_runs().await?;
@@ -66,7 +105,7 @@ impl Desk {
 
     /// Statuses that no run speaks.
     pub(super) fn say(&self, over: Over, statuses: Vec<CommitStatus>) -> Effect {
-        Effect::Say { voice: RunId::new(self.context.now()), over, statuses }
+        Effect::Say { voice: self.next_id(), over, statuses }
     }
 
     pub(super) fn later(&self, error: &ForgeError) -> Trouble {

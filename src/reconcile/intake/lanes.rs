@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::event::{Event, MergeGroupAction, PullRequestAction};
+use crate::domain::event::{Event, MergeGroupAction};
 use crate::store::Delivery;
 
 /// A delivery as it waits.
@@ -16,6 +16,8 @@ pub(super) struct Item {
     pub(super) event: Event,
     pub(super) received_at: Timestamp,
     tries: u32,
+    /// How often it was put off for the test merge alone, since we started.
+    looks: u32,
     not_before: Timestamp,
 }
 
@@ -27,6 +29,7 @@ impl Item {
             event,
             received_at: delivery.received_at,
             tries: delivery.tries,
+            looks: 0,
             not_before: delivery.next_try_at,
         }
     }
@@ -34,6 +37,11 @@ impl Item {
     /// How often it was put off.
     pub(super) fn tries(&self) -> u32 {
         self.tries
+    }
+
+    /// How often the forge was asked for a test merge that it had not made.
+    pub(super) fn looks(&self) -> u32 {
+        self.looks
     }
 
     /// What it is about.
@@ -53,17 +61,7 @@ impl Item {
     /// Whether it only ever ends work.
     fn stops(&self) -> bool {
         match &self.event {
-            Event::PullRequest(event) => match event.action {
-                PullRequestAction::Closed | PullRequestAction::Unlabeled(_) | PullRequestAction::ConvertedToDraft => {
-                    true
-                }
-                PullRequestAction::Opened
-                | PullRequestAction::Reopened
-                | PullRequestAction::Labeled(_)
-                | PullRequestAction::Synchronize
-                | PullRequestAction::Edited { .. }
-                | PullRequestAction::ReadyForReview => false,
-            },
+            Event::PullRequest(event) => event.action.only_ends(),
             Event::MergeGroup(event) => event.action == MergeGroupAction::Destroyed,
             Event::Installation(_) | Event::Ping | Event::Ignored(_) => true,
             Event::Comment(_) | Event::Push(_) | Event::CheckRequested(_) | Event::Status(_) => false,
@@ -129,11 +127,21 @@ impl Lanes {
 
     /// It goes back to its place.
     pub(super) fn put_off(&mut self, item: &Arc<Item>, until: Timestamp) {
+        self.again(item, until, item.looks);
+    }
+
+    /// The same, and it was for the test merge.
+    pub(super) fn look_again(&mut self, item: &Arc<Item>, until: Timestamp) {
+        self.again(item, until, item.looks + 1);
+    }
+
+    fn again(&mut self, item: &Arc<Item>, until: Timestamp, looks: u32) {
         self.free(item);
         self.place(Arc::new(Item {
             guid: item.guid.clone(),
             event: item.event.clone(),
             tries: item.tries + 1,
+            looks,
             not_before: until,
             ..**item
         }));
@@ -165,7 +173,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{CommentEvent, PullRequestEvent, PushEvent};
+    use crate::domain::event::{CommentEvent, PullRequestAction, PullRequestEvent, PushEvent};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -239,5 +247,19 @@ mod tests {
         lanes.settled(&stop);
         assert_eq!((taken(&mut lanes, 59), taken(&mut lanes, 60)), (vec![], vec![1]));
         assert_eq!(lanes.len(), 2);
+    }
+
+    #[test]
+    fn trouble_with_the_forge_is_no_look_at_a_test_merge() {
+        let mut lanes = Lanes::default();
+        lanes.add(comment(1, 1));
+        for second in 0..30 {
+            let item = lanes.next(at(second)).unwrap();
+            lanes.put_off(&item, at(second + 1));
+        }
+        let item = lanes.next(at(30)).unwrap();
+        assert_eq!((item.tries(), item.looks()), (30, 0));
+        lanes.look_again(&item, at(31));
+        assert_eq!(lanes.next(at(31)).unwrap().looks(), 1);
     }
 }

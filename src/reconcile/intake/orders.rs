@@ -70,6 +70,8 @@ impl Desk {
         let conclusion = Conclusion { verdict: Verdict::Success, description: waiver.text() };
         let running =
             choice.live.iter().find(|view| view.run.head == talk.pr.head && open_suites(view).contains(&suite));
+        // A live run speaks for itself, so that its own words are no younger.
+        let voice = running.map_or_else(|| self.next_id(), |view| view.run.id);
         answer.effects.extend(running.map(|view| Effect::Conclude {
             run: view.run.id,
             suite: suite.clone(),
@@ -81,7 +83,7 @@ impl Desk {
             WaiverKind::Override => Deed::Overrode,
         };
         let note = AuditEntry { suite: Some(suite.clone()), ..deed(talk, what, reason) };
-        let say = self.say(Over::Anything, vec![status]);
+        let say = Effect::Say { voice, over: Over::Anything, statuses: vec![status] };
         answer.effects.extend([Effect::Waive(waiver), say, Effect::Note(note)]);
         choice.ended(&[suite]);
     }

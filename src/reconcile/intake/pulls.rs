@@ -10,7 +10,7 @@ use crate::domain::event::{PullRequestAction, PullRequestEvent};
 use crate::domain::gate::{GATE_PATH, Gate};
 use crate::domain::message::Message;
 use crate::domain::names::RepoName;
-use crate::domain::run::{CancelReason, Trigger};
+use crate::domain::run::{CancelReason, Coverage, Run, Trigger};
 use crate::domain::wording;
 use crate::ports::{ForgeError, PullRequest};
 
@@ -24,6 +24,20 @@ struct Look {
 enum Looked {
     At(Look),
     Decided(Effects),
+    /// The event is about a head that is none any more.
+    Outdated(Effects),
+}
+
+/// A change that replaces what runs.
+struct Change<'a> {
+    trigger: Trigger,
+    why: &'a str,
+    /// Trust in one of them lets it in.
+    trusted: &'a [&'a String],
+    pusher: Option<&'a String>,
+    replaces: Replaces,
+    /// What ends where nothing replaces it, and why.
+    ends: (Whose, CancelReason),
 }
 
 /// A start that an event asks for.
@@ -60,7 +74,7 @@ impl Desk {
     async fn labelled(&self, item: &Item, event: &PullRequestEvent, label: &str) -> Result<Effects, Trouble> {
         let look = match self.look(item, event, Trigger::Label).await? {
             Looked::At(look) => look,
-            Looked::Decided(effects) => return Ok(effects),
+            Looked::Decided(effects) | Looked::Outdated(effects) => return Ok(effects),
         };
         let gate = &look.gate;
         if label != gate.label {
@@ -83,7 +97,7 @@ impl Desk {
     async fn opened(&self, item: &Item, event: &PullRequestEvent, why: &str) -> Result<Effects, Trouble> {
         let look = match self.look(item, event, Trigger::Label).await? {
             Looked::At(look) => look,
-            Looked::Decided(effects) => return Ok(effects),
+            Looked::Decided(effects) | Looked::Outdated(effects) => return Ok(effects),
         };
         // A label that came after this event speaks through an event of its own, by whoever added it.
         if !event.labels.contains(&look.gate.label) || !look.pr.labels.contains(&look.gate.label) {
@@ -101,22 +115,51 @@ impl Desk {
 
     /// A push replaces what is running. It starts the new commit only by trust in whoever pushed or wrote it.
     async fn synchronized(&self, item: &Item, event: &PullRequestEvent) -> Result<Effects, Trouble> {
-        let mut effects = match self.look(item, event, Trigger::Push).await? {
+        let (repo, number) = (&event.repo, event.number);
+        let change = Change {
+            trigger: Trigger::Push,
+            why: "a new commit was pushed",
+            trusted: &[&event.sender, &event.author],
+            pusher: event.pusher.as_ref(),
+            replaces: Replaces::Others,
+            ends: (Whose::PullBut(repo.clone(), number, event.head.clone()), CancelReason::Superseded),
+        };
+        self.changed(item, event, &change).await
+    }
+
+    /// What was tested was tested for another branch.
+    async fn rebased(&self, item: &Item, event: &PullRequestEvent) -> Result<Effects, Trouble> {
+        let change = Change {
+            trigger: Trigger::Base,
+            why: "it goes into another branch",
+            trusted: &[&event.sender],
+            pusher: None,
+            replaces: Replaces::Everything,
+            ends: (Whose::Pull(event.repo.clone(), event.number), CancelReason::Rebased),
+        };
+        self.changed(item, event, &change).await
+    }
+
+    /// Ends what runs, and starts what the pull request is now where somebody who may lets it in. News of a head that is none any
+    /// more ends nothing: what runs now may be younger.
+    async fn changed(&self, item: &Item, event: &PullRequestEvent, change: &Change<'_>) -> Result<Effects, Trouble> {
+        let mut effects = match self.look(item, event, change.trigger).await? {
+            Looked::Outdated(effects) => return Ok(effects),
             Looked::Decided(effects) => effects,
             Looked::At(look) if !look.pr.labels.contains(&look.gate.label) => self.announce(event, &look),
             Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => self.drafted(event, &look),
-            Looked::At(look) => match self.trusted(event, &look.gate, &[&event.sender, &event.author]).await? {
+            Looked::At(look) => match self.trusted(event, &look.gate, change.trusted).await? {
                 Some(by) => {
-                    let why = "a new commit was pushed";
-                    let basis = self.basis(event, &look.gate, event.pusher.as_ref()).await?;
-                    let ask = Ask { event, trigger: Trigger::Push, why, replaces: Replaces::Others, by, basis };
-                    self.let_in(item, &look, &ask).await?
+                    let basis = self.basis(event, &look.gate, change.pusher).await?;
+                    let (trigger, why, replaces) = (change.trigger, change.why, change.replaces);
+                    self.let_in(item, &look, &Ask { event, trigger, why, replaces, by, basis }).await?
                 }
                 None => self.shut_out(item, event, &look),
             },
         };
         if !effects.list.iter().any(|effect| matches!(effect, Effect::Create(_))) {
-            effects.list.push(cancel(event, CancelReason::Superseded));
+            let (whose, reason) = change.ends.clone();
+            effects.list.push(Effect::Cancel { whose, reason, by: event.sender.clone() });
         }
         Ok(effects)
     }
@@ -155,14 +198,15 @@ impl Desk {
     async fn ready(&self, item: &Item, event: &PullRequestEvent) -> Result<Effects, Trouble> {
         let look = match self.look(item, event, Trigger::Label).await? {
             Looked::At(look) => look,
-            Looked::Decided(effects) => return Ok(effects),
+            Looked::Decided(effects) | Looked::Outdated(effects) => return Ok(effects),
         };
         if !look.pr.labels.contains(&look.gate.label) {
             return Ok(self.announce(event, &look));
         }
         let tested = self.context.store.runs_of_commit(&event.repo, &look.pr.head, 20).await?;
-        let stands = |run: &crate::domain::run::Run| {
-            run.cancel.is_none() && run.base == look.pr.base && run.pr == Some(event.number)
+        let stands = |run: &Run| {
+            let is_of_it = run.pr == Some(event.number) && run.coverage == Coverage::Whole;
+            is_of_it && run.cancel.is_none() && run.base == look.pr.base
         };
         if tested.iter().any(stands) {
             return Ok(Effects::ignored("the commit was tested as a draft"));
@@ -175,45 +219,20 @@ impl Desk {
         self.let_in(item, &look, &ask).await
     }
 
-    /// What was tested was tested for another branch.
-    async fn rebased(&self, item: &Item, event: &PullRequestEvent) -> Result<Effects, Trouble> {
-        let mut effects = match self.look(item, event, Trigger::Base).await? {
-            Looked::Decided(effects) => effects,
-            Looked::At(look) if !look.pr.labels.contains(&look.gate.label) => self.announce(event, &look),
-            Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => self.drafted(event, &look),
-            Looked::At(look) => match self.trusted(event, &look.gate, &[&event.sender]).await? {
-                Some(by) => {
-                    let (why, basis) = ("it goes into another branch", Basis::Pull);
-                    let ask = Ask { event, trigger: Trigger::Base, why, replaces: Replaces::Everything, by, basis };
-                    self.let_in(item, &look, &ask).await?
-                }
-                None => self.shut_out(item, event, &look),
-            },
-        };
-        if !effects.list.iter().any(|effect| matches!(effect, Effect::Create(_))) {
-            effects.list.push(cancel(event, CancelReason::Rebased));
-        }
-        Ok(effects)
-    }
-
     /// The pull request and its gate, unless the event is out of date or there is no gate to speak of.
     async fn look(&self, item: &Item, event: &PullRequestEvent, trigger: Trigger) -> Result<Looked, Trouble> {
-        let pr = match self.context.ports.forge.pull_request(&event.repo, event.number).await {
+        let pr = match self.open_pull(&event.repo, event.number).await? {
             Ok(pr) => pr,
-            Err(ForgeError::NotFound(what)) => return Ok(Looked::Decided(Effects::ignored(format!("{what} is gone")))),
-            Err(error) => return Err(self.later(&error)),
+            Err(effects) => return Ok(Looked::Decided(effects)),
         };
-        if !pr.is_open {
-            return Ok(Looked::Decided(Effects::ignored("the pull request is closed")));
-        }
         if pr.head != event.head {
-            return Ok(Looked::Decided(Effects::ignored("a newer commit was pushed since")));
+            return Ok(Looked::Outdated(Effects::ignored("a newer commit was pushed since")));
         }
         Ok(match self.policy(&event.repo, &pr.base).await? {
             Policy::None => Looked::Decided(Effects::ignored(format!("{} has no {GATE_PATH}", event.repo))),
             Policy::Gate(gate) => Looked::At(Look { pr, gate }),
             Policy::Broken(why) => {
-                let subject = Subject { repo: &event.repo, number: event.number, pr: &pr, tries: item.tries() };
+                let subject = Subject { repo: &event.repo, number: event.number, pr: &pr, looks: item.looks() };
                 let refused = self.refuse(&subject, trigger, &event.sender, &why, Replaces::Others);
                 Looked::Decided(Effects::of("", refused))
             }
@@ -254,7 +273,7 @@ impl Desk {
     /// The commit is approved and run.
     async fn let_in(&self, item: &Item, look: &Look, ask: &Ask<'_>) -> Result<Effects, Trouble> {
         let event = ask.event;
-        let subject = Subject { repo: &event.repo, number: event.number, pr: &look.pr, tries: item.tries() };
+        let subject = Subject { repo: &event.repo, number: event.number, pr: &look.pr, looks: item.looks() };
         let mut effects = vec![Effect::Approve {
             repo: event.repo.clone(),
             pr: event.number,

@@ -3,12 +3,12 @@
 
 use super::desk::{Desk, Trouble};
 use super::policy::Policy;
-use crate::domain::effect::{Effect, Effects, Replaces, Whose};
+use crate::domain::effect::{Effect, Effects, NewRun, Replaces, Whose};
 use crate::domain::event::{MergeGroupAction, MergeGroupEvent};
 use crate::domain::gate::{GATE_PATH, Gate};
 use crate::domain::names::SuiteName;
 use crate::domain::plan::RunView;
-use crate::domain::run::{CancelReason, Commits, Conclusion, Run, RunState, Trigger};
+use crate::domain::run::{CancelReason, Commits, Conclusion, Run, Trigger};
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
 use crate::ports::ForgeError;
@@ -41,26 +41,15 @@ impl Desk {
             Policy::Broken(broken) => {
                 let run = self.group_run(event, Gate::empty());
                 let status = wording::policy(&run, Verdict::Error, &broken, &self.context.settings.links);
-                let run = Run {
-                    state: RunState::Finished,
-                    verdict: Some(Verdict::Error),
-                    message: Some(broken),
-                    finished_at: Some(run.created_at),
-                    ..run
-                };
-                let new = crate::domain::effect::NewRun {
-                    run,
-                    concluded: vec![],
-                    statuses: vec![status],
-                    replaces: Replaces::Nothing,
-                    why,
-                };
+                let run = run.ended(&broken);
+                let new = NewRun { run, concluded: vec![], statuses: vec![status], replaces: Replaces::Nothing, why };
                 return Ok(Effects::of("", vec![Effect::Create(Box::new(new))]));
             }
         };
         let mut concluded = self.carried(event, &gate).await?;
-        // A group is one pull request on top of what is before it in the queue: its files are the pull request's.
-        let unneeded = match pull_number(&event.head_ref) {
+        // Only a group that stands on the branch itself holds the files of one pull request alone: one behind others brings
+        // theirs too, and may land in their place.
+        let unneeded = match pull_number(&event.head_ref).filter(|_| event.base == tip) {
             Some(pr) => self.unneeded(&event.repo, pr, &gate).await?,
             None => vec![],
         };
@@ -82,12 +71,12 @@ impl Desk {
         if same_base.peek().is_none() {
             return Ok(vec![]);
         }
-        let wanted = self.context.ports.forge.tree(&event.repo, &event.head).await;
-        let wanted = wanted.map_err(|error| self.later(&error))?;
+        let wanted = self.context.ports.forge.commit(&event.repo, &event.head).await;
+        let wanted = wanted.map_err(|error| self.later(&error))?.tree;
         let mut carried: Vec<(SuiteName, Conclusion)> = vec![];
         for run in same_base {
-            let tree = match self.context.ports.forge.tree(&event.repo, &run.tested).await {
-                Ok(tree) => tree,
+            let tree = match self.context.ports.forge.commit(&event.repo, &run.tested).await {
+                Ok(commit) => commit.tree,
                 Err(ForgeError::NotFound(_) | ForgeError::Rejected(_)) => continue,
                 Err(error) => return Err(self.later(&error)),
             };
@@ -111,21 +100,17 @@ impl Desk {
             base_ref: event.base_ref.clone(),
             tested: event.head.clone(),
         };
-        Run::asked(self.context.now(), of, Trigger::MergeGroup, "merge queue", gate)
+        Run::asked(self.next_id(), self.context.now(), of, Trigger::MergeGroup, "merge queue", gate)
     }
 }
 
 /// Suites that passed by the same policy as the group's.
 fn green(view: &RunView, gate: &Gate) -> Vec<(SuiteName, Conclusion)> {
-    let same_policy = |name: &SuiteName| {
-        let same_set_up = view.run.gate.setup == gate.setup
-            && view.run.gate.cluster == gate.cluster
-            && view.run.gate.upgrade == gate.upgrade
-            && view.run.gate.skips == gate.skips;
-        same_set_up && view.run.gate.suites.get(name) == gate.suites.get(name)
-    };
     let passed = view.conclusions.iter().filter(|(_, conclusion)| conclusion.verdict == Verdict::Success);
-    passed.filter(|(name, _)| same_policy(name)).map(|(name, found)| (name.clone(), found.clone())).collect()
+    passed
+        .filter(|(name, _)| view.run.gate.treats_alike(gate, name))
+        .map(|(name, found)| (name.clone(), found.clone()))
+        .collect()
 }
 
 /// The pull request a queue branch is named after: `gh-readonly-queue/main/pr-7-<commit>`.

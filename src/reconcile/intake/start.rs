@@ -1,20 +1,19 @@
 //! A run is put together: which commit is tested, which suites are needed, what is known of them already.
 
-use jiff::SignedDuration;
-
 use super::desk::{Desk, Trouble};
-use crate::domain::effect::{Basis, Effect, NewRun, Replaces};
+use crate::domain::effect::{Basis, Effect, NewRun, Replaces, Waiver, WaiverKind};
 use crate::domain::gate::{Checkout, Gate};
 use crate::domain::ids::RunId;
 use crate::domain::names::{RepoName, Sha, SuiteName};
 use crate::domain::plan::RunView;
-use crate::domain::run::{Commits, Conclusion, Coverage, Run, RunState, Trigger};
+use crate::domain::run::{Commits, Conclusion, Coverage, Run, Trigger};
 use crate::domain::secret;
+use crate::domain::suite::Suite;
 use crate::domain::verdict::Verdict;
 use crate::domain::wording;
-use crate::ports::{Mergeability, PullRequest};
+use crate::ports::{ForgeError, Mergeability, PullRequest};
 
-/// GitHub computes a test merge within seconds; after this many looks the head alone says more than no answer.
+/// GitHub makes a test merge within seconds; after this many looks, some twenty minutes, somebody has to know that it does not.
 const MERGE_LOOKS: u32 = 20;
 
 /// The pull request a decision is about, as the forge shows it now.
@@ -22,8 +21,8 @@ pub(super) struct Subject<'a> {
     pub(super) repo: &'a RepoName,
     pub(super) number: u64,
     pub(super) pr: &'a PullRequest,
-    /// How often the delivery was put off.
-    pub(super) tries: u32,
+    /// How often GitHub was asked for a test merge that it had not made.
+    pub(super) looks: u32,
 }
 
 /// A run that is wanted.
@@ -51,25 +50,18 @@ pub(super) enum Suites<'a> {
 }
 
 impl Desk {
-    /// The effects of a start; a change that cannot be merged gets a run that has ended.
+    /// The effects of a start; a change of which there is no merge to test gets a run that has ended.
     pub(super) async fn start(&self, subject: &Subject<'_>, start: Start<'_>) -> Result<Vec<Effect>, Trouble> {
         let links = &self.context.settings.links;
         let (gate, coverage) = chosen(start.gate, start.suites);
         let pr = subject.pr;
-        let tested = match (gate.checkout, &pr.mergeability) {
-            (Checkout::Head, _) => pr.head.clone(),
-            (Checkout::Merge, Mergeability::Merges(sha)) => sha.clone(),
-            (Checkout::Merge, Mergeability::Conflicts) => {
-                let why = format!("cannot be merged into {}: resolve the conflicts first", pr.base_ref);
+        let tested = match self.tested(subject, &start).await? {
+            Ok(tested) => tested,
+            Err(why) => {
                 let run = Run { coverage, ..self.ended_run(subject, start.trigger, start.actor, gate, &why) };
                 let statuses = wording::all(&run, Verdict::Error, &why, links);
                 let new = NewRun { run, concluded: vec![], statuses, replaces: start.replaces, why: start.why };
                 return Ok(vec![Effect::Create(Box::new(new))]);
-            }
-            (Checkout::Merge, Mergeability::Unknown) if subject.tries >= MERGE_LOOKS => pr.head.clone(),
-            (Checkout::Merge, Mergeability::Unknown) => {
-                let why = "GitHub has not computed the test merge yet".to_owned();
-                return Err(Trouble::Later(why, SignedDuration::from_millis(1500)));
             }
         };
         let mut effects = vec![];
@@ -97,6 +89,33 @@ impl Desk {
         Ok(effects)
     }
 
+    /// The commit to test, or why there is none.
+    async fn tested(&self, subject: &Subject<'_>, start: &Start<'_>) -> Result<Result<Sha, String>, Trouble> {
+        let pr = subject.pr;
+        match (start.gate.checkout, &pr.mergeability) {
+            (Checkout::Head, _) => Ok(Ok(pr.head.clone())),
+            (Checkout::Merge, Mergeability::Conflicts) => Ok(Err(wording::in_conflict(&pr.base_ref))),
+            // What an earlier run has tested was looked at then.
+            (Checkout::Merge, Mergeability::Merges(sha)) if start.retry_of.is_some() => Ok(Ok(sha.clone())),
+            (Checkout::Merge, Mergeability::Merges(sha)) if self.is_merge(subject, sha).await? => Ok(Ok(sha.clone())),
+            (Checkout::Merge, Mergeability::Merges(_) | Mergeability::Unknown) if subject.looks < MERGE_LOOKS => {
+                Err(Trouble::Unmerged)
+            }
+            (Checkout::Merge, Mergeability::Merges(_) | Mergeability::Unknown) => {
+                Ok(Err(wording::unmerged(&pr.base_ref)))
+            }
+        }
+    }
+
+    /// Whether a commit is the merge of this head into this base: right after one of them moved GitHub shows the merge before.
+    async fn is_merge(&self, subject: &Subject<'_>, sha: &Sha) -> Result<bool, Trouble> {
+        match self.context.ports.forge.commit(subject.repo, sha).await {
+            Ok(commit) => Ok(commit.parents == [subject.pr.base.clone(), subject.pr.head.clone()]),
+            Err(ForgeError::NotFound(_) | ForgeError::Rejected(_)) => Ok(false),
+            Err(error) => Err(self.later(&error)),
+        }
+    }
+
     /// A run with the statuses that announce it.
     pub(super) async fn announced(
         &self,
@@ -118,13 +137,17 @@ impl Desk {
     async fn known(&self, subject: &Subject<'_>, gate: &Gate) -> Result<Vec<(SuiteName, Conclusion)>, Trouble> {
         let success = |description: String| Conclusion { verdict: Verdict::Success, description };
         let waivers = self.context.store.waivers(subject.repo, &subject.pr.head).await?;
-        let waived = |name: &SuiteName| waivers.iter().find(|waiver| waiver.suite == *name);
+        // A suite may have become required since it was skipped.
+        let holds = |waiver: &&Waiver, suite: &Suite| waiver.kind == WaiverKind::Override || !suite.required;
+        let waived = |name: &SuiteName, suite: &Suite| {
+            waivers.iter().find(|waiver| waiver.suite == *name && holds(waiver, suite))
+        };
         let unneeded = self.unneeded(subject.repo, subject.number, gate).await?;
-        let known = |name: &SuiteName| match waived(name) {
+        let known = |name: &SuiteName, suite: &Suite| match waived(name, suite) {
             Some(waiver) => Some(success(waiver.text())),
             None => unneeded.contains(name).then(|| success(wording::NOT_NEEDED.to_owned())),
         };
-        Ok(gate.suites.keys().filter_map(|name| Some((name.clone(), known(name)?))).collect())
+        Ok(gate.suites.iter().filter_map(|(name, suite)| Some((name.clone(), known(name, suite)?))).collect())
     }
 
     /// Suites with secrets are for changes that people who may start runs have written, pushed or approved, and asked for. Who
@@ -195,19 +218,12 @@ impl Desk {
             base_ref: pr.base_ref.clone(),
             tested,
         };
-        Run::asked(self.context.now(), of, trigger, actor, gate)
+        Run::asked(self.next_id(), self.context.now(), of, trigger, actor, gate)
     }
 
     /// A run that ended before anything was started.
     pub(super) fn ended_run(&self, subject: &Subject<'_>, trigger: Trigger, actor: &str, gate: Gate, why: &str) -> Run {
-        let run = self.new_run(subject, trigger, actor, gate, subject.pr.head.clone());
-        Run {
-            state: RunState::Finished,
-            verdict: Some(Verdict::Error),
-            message: Some(why.to_owned()),
-            finished_at: Some(run.created_at),
-            ..run
-        }
+        self.new_run(subject, trigger, actor, gate, subject.pr.head.clone()).ended(why)
     }
 }
 

@@ -62,7 +62,7 @@ async fn refused(github: &Github, pr: &Pull) -> Vec<&'static str> {
     note("archive", github.archive(&repo, &head, &archive, 1 << 20).await);
     note("tip", github.tip(&repo, "main").await.map(drop));
     note("changed files", github.changed_files(&repo, number).await.map(drop));
-    note("tree", github.tree(&repo, &head).await.map(drop));
+    note("commit", github.commit(&repo, &head).await.map(drop));
     note("team", github.is_member(&repo, &team, "alice").await.map(drop));
     note("status", github.set_status(&status(head.as_str(), "queued")).await);
     note("comment", github.comment(&repo, number, "hello").await);

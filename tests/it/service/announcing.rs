@@ -1,5 +1,7 @@
 //! What a label starts, what it does not, and what people see of a run that waits.
 
+use portcullis::domain::ids::RunId;
+use portcullis::domain::status::{CommitStatus, Report};
 use portcullis_github::{PrSpec, StatusState};
 
 use crate::support::databases::{on_both_databases, sqlite};
@@ -60,6 +62,29 @@ async fn what_people_read_on_github_holds_no_path_of_the_server() {
     for status in gate.github.statuses(&pr.head_sha()) {
         assert!(!status.description.as_deref().unwrap_or_default().contains("/nonexistent"), "{status:?}");
     }
+}
+
+/// What was said last was said at a time that is still to come.
+#[tokio::test]
+async fn a_clock_that_went_back_silences_no_run() {
+    let mut gate = Gate::with_policy(ONE_SUITE).await;
+    let pr = gate.open_pr("feature");
+    gate.settled().await;
+    gate.kill().await;
+    let later = gate.github.now().saturating_add(jiff::SignedDuration::from_hours(1)).unwrap();
+    let said = CommitStatus {
+        repo: "acme/infra".parse().unwrap(),
+        sha: pr.head_sha().parse().unwrap(),
+        context: "portcullis/smoke".into(),
+        state: portcullis::domain::status::StatusState::Error,
+        description: "said in an hour".into(),
+        target_url: String::new(),
+        report: Report::Statuses,
+    };
+    gate.store().desire(RunId::new(later), &[said]).await.unwrap();
+    gate.start_again().await;
+    pr.label(LABEL, "alice");
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
 }
 
 #[tokio::test]

@@ -97,6 +97,48 @@ async fn a_green_result_is_carried_into_the_queue_only_for_the_same_files_on_the
     gate.shows(&group, &["smoke"], StatusState::Success, NOT_NEEDED).await;
 }
 
+/// A group on top of another one brings that one's files too, and may land in its place.
+#[tokio::test]
+async fn a_group_behind_another_one_is_tested_whatever_its_own_files_are() {
+    let gate = Gate::with_policy("version: 1\nsuites:\n  smoke:\n    paths: ['deploy/**']\n").await;
+    let (first, second) = (gate.open_pr("first"), gate.open_pr("second"));
+    let (before, _) = first.enqueue().unwrap();
+    gate.shows(&before, &["smoke"], StatusState::Success, NOT_NEEDED).await;
+    let branch = format!("gh-readonly-queue/main/pr-{}-{before}", second.number());
+    let group = gate.repo.commit(&branch, [("CHANGES.md", "both\n")]);
+    let body = json!({
+        "action": "checks_requested", "repository": {"full_name": "acme/infra"},
+        "merge_group": {
+            "head_sha": group, "head_ref": format!("refs/heads/{branch}"), "base_sha": before,
+            "base_ref": "refs/heads/main",
+        },
+    });
+    drop(gate.hook.deliver_raw(RawDelivery::new("merge_group", body.to_string())));
+    gate.shows(&group, &["smoke"], StatusState::Pending, WAITING).await;
+}
+
+/// The push's own webhook comes after somebody has run some suites on the new base.
+#[tokio::test]
+async fn some_suites_on_a_moved_base_do_not_stand_for_all() {
+    let policy = format!("on_base_move: rerun_before_merge\n{TWO_SUITES}");
+    let gate = Gate::with_policy(&policy).await;
+    let pr = gate.open_pr("feature");
+    drop(pr.label(LABEL, "alice"));
+    gate.announced(&pr.head_sha()).await;
+    drop(pr.comment("alice", "/cancel"));
+    gate.settled().await;
+    gate.github.drop_deliveries(1);
+    let (_, sent) = gate.repo.push("main", [("elsewhere.txt", "moved\n")], "alice");
+    let lost = sent.answered().await.remove(0);
+    drop(pr.comment("alice", "/test smoke"));
+    gate.settled().await;
+    assert_eq!(gate.runs().await[0]["suites"].as_array().unwrap().len(), 1);
+    drop(gate.github.redeliver(lost.delivery));
+    gate.announced(&pr.head_sha()).await;
+    let run = gate.runs().await.remove(0);
+    assert_eq!((run["trigger"].as_str(), run["suites"].as_array().unwrap().len()), (Some("base"), 2));
+}
+
 #[tokio::test]
 async fn a_broken_policy_is_told_once_in_a_comment() {
     let gate = Gate::with_policy("version: 1\nsuites:\n  smkoe:\n").await;

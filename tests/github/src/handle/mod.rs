@@ -270,6 +270,20 @@ impl Github {
         self.shared.world().merge_delay = reads;
     }
 
+    /// Keeps showing the test merges of heads and bases as they were, as GitHub does for a while; with `false` it makes them anew.
+    pub fn keep_test_merges(&self, keep: bool) {
+        let mut world = self.shared.world();
+        world.merges_stay = keep;
+        let bases: Vec<(String, String)> = world
+            .repositories
+            .values()
+            .flat_map(|repository| {
+                repository.pulls.values().map(|pull| (repository.full_name(), pull.base_ref.clone()))
+            })
+            .collect();
+        bases.into_iter().for_each(|(repository, base)| world.remake_test_merges(&repository, &base));
+    }
+
     /// Makes `login` a member of the team `slug` of an organization.
     pub fn team_member(&self, organization: &str, slug: &str, login: &str) {
         drop(self.user(login));

@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) limits: Limits,
     /// How many reads of a pull request answer `mergeable: null` after each change of head or base.
     pub(crate) merge_delay: u32,
+    /// Whether test merges stay as they are when a head or a base moves.
+    pub(crate) merges_stay: bool,
     last_id: u64,
 }
 
@@ -65,6 +67,7 @@ impl World {
             faults: Faults::default(),
             limits: Limits::default(),
             merge_delay: 0,
+            merges_stay: false,
             last_id: 1_000_000,
         }
     }

@@ -71,6 +71,9 @@ impl TestMerge {
 impl World {
     /// Makes the test merges of every open pull request into a branch anew, after the branch or a head moved.
     pub(crate) fn remake_test_merges(&mut self, full_name: &str, base_ref: &str) {
+        if self.merges_stay {
+            return;
+        }
         let now = self.clock.now();
         let delay = self.merge_delay;
         let repository = self.known_mut(full_name);
