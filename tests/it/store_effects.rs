@@ -35,7 +35,8 @@ on_both_databases! {
                 store.apply(&second, None, at),
                 store.admit(&one, &requested, at),
             );
-            (a.unwrap(), b.unwrap(), c.unwrap(), d.unwrap());
+            d.unwrap();
+            [a, b, c].into_iter().for_each(|applied| drop(applied.unwrap()));
             assert_eq!(wish(store, &one).await, Some(CancelReason::Commanded), "{pr}");
         }
     }
