@@ -1,6 +1,7 @@
 //! What a delivery causes, on both databases: applied once, never lost beside what others change, and what is remembered of it.
 
 use portcullis::domain::effect::{Effect, Effects, Replaces, Whose};
+use portcullis::domain::ids::RunId;
 use portcullis::domain::run::{CancelReason, Coverage, Run, RunState};
 use portcullis::store::{NewDelivery, Store};
 
@@ -72,7 +73,8 @@ on_both_databases! {
         let whole = run(7, 'a');
         create(store, &whole, &[], Replaces::Nothing).await;
         store.apply(&cancel(7, CancelReason::Unlabelled), None, at(1)).await.unwrap();
-        let mut some = Run { coverage: Coverage::Chosen, base_ref: "release".into(), ..run(7, 'a') };
+        let (id, base_ref) = (RunId::new(at(5)), "release".into());
+        let mut some = Run { id, coverage: Coverage::Chosen, base_ref, ..run(7, 'a') };
         some.gate.suites.truncate(1);
         some.state = RunState::Finished;
         create(store, &some, &[], Replaces::Nothing).await;

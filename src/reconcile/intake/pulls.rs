@@ -36,6 +36,8 @@ struct Change<'a> {
     trusted: &'a [&'a String],
     pusher: Option<&'a String>,
     replaces: Replaces,
+    /// Over which statuses it is said what the commit waits for, where it waits.
+    over: Over,
     /// What ends where nothing replaces it, and why.
     ends: (Whose, CancelReason),
 }
@@ -101,7 +103,7 @@ impl Desk {
         };
         // A label that came after this event speaks through an event of its own, by whoever added it.
         if !event.labels.contains(&look.gate.label) || !look.pr.labels.contains(&look.gate.label) {
-            return Ok(self.announce(event, &look));
+            return self.announce(event, &look, Over::Silence).await;
         }
         if let Some(by) = self.trusted(event, &look.gate, &[&event.sender]).await? {
             // Who opens it with the label on asks for what it is then.
@@ -110,7 +112,7 @@ impl Desk {
             let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by, basis };
             return self.let_in(item, &look, &ask).await;
         }
-        Ok(self.shut_out(item, event, &look))
+        Ok(self.shut_out(item, event, &look, Over::Pending))
     }
 
     /// A push replaces what is running. It starts the new commit only by trust in whoever pushed or wrote it.
@@ -122,12 +124,13 @@ impl Desk {
             trusted: &[&event.sender, &event.author],
             pusher: event.pusher.as_ref(),
             replaces: Replaces::Others,
+            over: Over::Pending,
             ends: (Whose::PullBut(repo.clone(), number, event.head.clone()), CancelReason::Superseded),
         };
         self.changed(item, event, &change).await
     }
 
-    /// What was tested was tested for another branch.
+    /// What was tested was tested for another branch, by another policy: nothing that is green for it stays green.
     async fn rebased(&self, item: &Item, event: &PullRequestEvent) -> Result<Effects, Trouble> {
         let change = Change {
             trigger: Trigger::Base,
@@ -135,6 +138,7 @@ impl Desk {
             trusted: &[&event.sender],
             pusher: None,
             replaces: Replaces::Everything,
+            over: Over::Anything,
             ends: (Whose::Pull(event.repo.clone(), event.number), CancelReason::Rebased),
         };
         self.changed(item, event, &change).await
@@ -146,15 +150,19 @@ impl Desk {
         let mut effects = match self.look(item, event, change.trigger).await? {
             Looked::Outdated(effects) => return Ok(effects),
             Looked::Decided(effects) => effects,
-            Looked::At(look) if !look.pr.labels.contains(&look.gate.label) => self.announce(event, &look),
-            Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => self.drafted(event, &look),
+            Looked::At(look) if !look.pr.labels.contains(&look.gate.label) => {
+                self.announce(event, &look, change.over).await?
+            }
+            Looked::At(look) if self.is_untested_draft(event, &look.pr).await? => {
+                self.drafted(event, &look, change.over)
+            }
             Looked::At(look) => match self.trusted(event, &look.gate, change.trusted).await? {
                 Some(by) => {
                     let basis = self.basis(event, &look.gate, change.pusher).await?;
                     let (trigger, why, replaces) = (change.trigger, change.why, change.replaces);
                     self.let_in(item, &look, &Ask { event, trigger, why, replaces, by, basis }).await?
                 }
-                None => self.shut_out(item, event, &look),
+                None => self.shut_out(item, event, &look, change.over),
             },
         };
         if !effects.list.iter().any(|effect| matches!(effect, Effect::Create(_))) {
@@ -201,7 +209,7 @@ impl Desk {
             Looked::Decided(effects) | Looked::Outdated(effects) => return Ok(effects),
         };
         if !look.pr.labels.contains(&look.gate.label) {
-            return Ok(self.announce(event, &look));
+            return self.announce(event, &look, Over::Silence).await;
         }
         let tested = self.context.store.runs_of_commit(&event.repo, &look.pr.head, 20).await?;
         let stands = |run: &Run| {
@@ -212,7 +220,7 @@ impl Desk {
             return Ok(Effects::ignored("the commit was tested as a draft"));
         }
         let Some(by) = self.trusted(event, &look.gate, &[&event.sender]).await? else {
-            return Ok(self.shut_out(item, event, &look));
+            return Ok(self.shut_out(item, event, &look, Over::Pending));
         };
         let (why, basis) = ("it is ready for review", Basis::Pull);
         let ask = Ask { event, trigger: Trigger::Label, why, replaces: Replaces::Others, by, basis };
@@ -297,25 +305,28 @@ impl Desk {
     }
 
     /// Nobody has let this commit in: the label that was meant for another one goes.
-    fn shut_out(&self, item: &Item, event: &PullRequestEvent, look: &Look) -> Effects {
+    fn shut_out(&self, item: &Item, event: &PullRequestEvent, look: &Look, over: Over) -> Effects {
         let text = wording::label_on(&look.gate.label, &look.pr.head);
-        let mut effects = vec![self.say(Over::Pending, self.waiting(event, look, &text))];
+        let mut effects = vec![self.say(over, self.waiting(event, look, &text))];
         let why = format!("nobody who may has let {} in", look.pr.head.short());
         effects.extend(unlabel(item, event, &look.gate, &why));
         Effects::of("the label was taken off: the commit waits for it anew", effects)
     }
 
-    fn drafted(&self, event: &PullRequestEvent, look: &Look) -> Effects {
+    fn drafted(&self, event: &PullRequestEvent, look: &Look, over: Over) -> Effects {
         let text = wording::label_on_a_draft(&look.gate.label);
-        Effects::of("a draft waits", vec![self.say(Over::Silence, self.waiting(event, look, &text))])
+        Effects::of("a draft waits", vec![self.say(over, self.waiting(event, look, &text))])
     }
 
-    /// Every context is there from the first moment, so that nobody takes silence for an answer.
-    fn announce(&self, event: &PullRequestEvent, look: &Look) -> Effects {
+    /// Every context is there from the first moment, so that nobody takes silence for an answer. Where the gate wants silence, what
+    /// was said before is taken back all the same.
+    async fn announce(&self, event: &PullRequestEvent, look: &Look, over: Over) -> Result<Effects, Trouble> {
+        let was_said =
+            async || Ok::<_, Trouble>(!self.context.store.said(&event.repo, &look.pr.head).await?.is_empty());
         let text = wording::label_wanted(&look.gate.label);
-        match look.gate.rules.announce {
-            true => Effects::of("announced", vec![self.say(Over::Silence, self.waiting(event, look, &text))]),
-            false => Effects::ignored(format!("it does not bring the label {}", look.gate.label)),
+        match look.gate.rules.announce || (over == Over::Anything && was_said().await?) {
+            true => Ok(Effects::of("announced", vec![self.say(over, self.waiting(event, look, &text))])),
+            false => Ok(Effects::ignored(format!("it does not bring the label {}", look.gate.label))),
         }
     }
 

@@ -35,6 +35,23 @@ async fn suites_that_no_changed_file_needs_are_green_at_once() {
     }
 }
 
+/// The author may choose another base, and so another policy.
+#[tokio::test]
+async fn what_was_green_for_one_branch_is_not_green_for_another() {
+    for announce in ["", "announce: false\n"] {
+        let gate = Gate::with_policy(&format!("{announce}{FILTERED}")).await;
+        gate.repo.commit("release", [("release.txt", "another branch\n")]);
+        let files = Files::new().file("docs/a.md", "new\n");
+        let pr = gate.repo.open_pr(PrSpec { author: "mallory".into(), files, ..PrSpec::default() });
+        drop(pr.label(LABEL, "alice"));
+        gate.shows(&pr.head_sha(), &["smoke", "statefulset"], StatusState::Success, NOT_NEEDED).await;
+        drop(pr.unlabel(LABEL, "alice"));
+        gate.settled().await;
+        drop(pr.change_base("release", "mallory"));
+        gate.shows(&pr.head_sha(), &["smoke", "statefulset"], StatusState::Pending, "waiting for the").await;
+    }
+}
+
 #[tokio::test]
 async fn teams_may_what_their_gate_says() {
     let gate =

@@ -242,8 +242,10 @@ impl Gate {
                 let waits = |suite: &SuiteName| {
                     shown.get(&format!("portcullis/{suite}")).is_some_and(|(_, words)| words.starts_with(WAITING))
                 };
-                let mut open = view.run.gate.suites.keys().filter(|suite| !view.conclusions.contains_key(*suite));
-                view.run.cancel.is_none() && open.all(waits)
+                // What is concluded whole is about to end.
+                let mut open =
+                    view.run.gate.suites.keys().filter(|suite| !view.conclusions.contains_key(*suite)).peekable();
+                view.run.cancel.is_none() && open.peek().is_some() && open.all(waits)
             };
             runs.iter().all(rests) && store.unsent(at(100 * 365 * 86_400), 1).await.unwrap().is_empty()
         })
