@@ -41,4 +41,5 @@ suites:
     // `good` never ran on the base that the group would land on.
     let (group, _) = pr.enqueue().unwrap();
     gate.shows(&group, &["one"], StatusState::Failure, "1 of 2 failed").await;
+    gate.over(&group).await;
 }
