@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, timeout};
 
 use super::{Db, Result, Store, StoreError};
 
@@ -48,8 +48,9 @@ impl Store {
             }
             Db::Postgres(pool) => Source::Postgres(Box::new((*pool.connect_options()).clone())),
         };
-        let mut told = false;
+        let (mut told, mut pause) = (false, interval(PAUSE));
         loop {
+            pause.tick().await;
             if let Some(held) = from.try_hold().await? {
                 return Ok(Claim { from, held });
             }
@@ -57,7 +58,6 @@ impl Store {
                 tracing::warn!("another portcullis works on this database; waiting until it ends");
                 told = true;
             }
-            sleep(PAUSE).await;
         }
     }
 }
@@ -65,8 +65,9 @@ impl Store {
 impl Claim {
     /// Comes back when another service has the claim: whatever this one still does would be done twice.
     pub async fn lost(mut self) -> StoreError {
+        let mut pause = interval(PAUSE);
         loop {
-            sleep(PAUSE).await;
+            pause.tick().await;
             let lives = match &mut self.held {
                 Held::File { .. } => true,
                 Held::Session(session) => matches!(timeout(PATIENCE, session.ping()).await, Ok(Ok(()))),
