@@ -208,6 +208,19 @@ impl Event {
         Self::has_use(event_name) && event_name != "status"
     }
 
+    /// The one repository that it is about.
+    pub fn repo(&self) -> Option<&RepoName> {
+        match self {
+            Event::PullRequest(event) => Some(&event.repo),
+            Event::Comment(event) => Some(&event.repo),
+            Event::Push(event) => Some(&event.repo),
+            Event::MergeGroup(event) => Some(&event.repo),
+            Event::CheckRequested(event) => Some(&event.repo),
+            Event::Status(event) => Some(&event.repo),
+            Event::Installation(_) | Event::Ping | Event::Ignored(_) => None,
+        }
+    }
+
     /// Whether it stops work on a pull request, which is wrong when it comes too late.
     pub fn stops(&self) -> bool {
         match self {

@@ -29,6 +29,8 @@ const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);
 const STUCK: SignedDuration = SignedDuration::from_mins(10);
 /// Which repositories and webhooks there are changes rarely.
 const LOOK_AROUND: SignedDuration = SignedDuration::from_hours(1);
+/// Webhooks read at once.
+const BATCH: u32 = 200;
 /// Labels of one pull request that are made up for.
 const MAX_LABELS: usize = 10;
 
@@ -55,31 +57,42 @@ impl CatchUp {
 
     /// Rows that came of it.
     async fn pass(&mut self, now: Timestamp) -> anyhow::Result<usize> {
-        let views = self.context.store.open_runs().await?;
         self.look_around(now).await?;
         let Some((_, around)) = &self.around else { return Ok(0) };
-        let recovered = self.deliveries(&around.mailboxes, now).await?;
-        if recovered > 0 || self.context.store.has_open_delivery(ago(now, STUCK)).await? {
-            // What those bring may be just what seems to be missing.
-            return Ok(recovered);
-        }
-        let mut found = 0;
+        let mut found = self.deliveries(&around.mailboxes, now).await?;
+        let expected = self.expected(now).await?;
+        let views = self.context.store.open_runs().await?;
         let with_runs = views.iter().map(|view| view.run.repo.clone());
         let repos: BTreeSet<RepoName> = around.repos.iter().cloned().chain(with_runs).collect();
         let were_missing = std::mem::take(&mut self.missing);
-        for repo in repos {
-            if self.context.ports.forge.allowance(&repo).is_some_and(crate::domain::status::Allowance::is_scarce) {
+        for repo in repos.difference(&expected) {
+            if self.context.ports.forge.allowance(repo).is_some_and(crate::domain::status::Allowance::is_scarce) {
                 tracing::debug!(%repo, "no catching up while GitHub allows little");
                 continue;
             }
-            match self.repository(&repo, &views, now).await {
+            match self.repository(repo, &views, now).await {
                 Ok(rows) => found += rows,
-                Err(Trouble::Missing(why)) => found += self.lost(&repo, &views, &were_missing, &why).await?,
+                Err(Trouble::Missing(why)) => found += self.lost(repo, &views, &were_missing, &why).await?,
                 Err(Trouble::Forge(error)) => tracing::warn!(%repo, error = chain(&error), "cannot be caught up with"),
                 Err(Trouble::Store(error)) => return Err(error.into()),
             }
         }
         Ok(found)
+    }
+
+    /// Repositories of webhooks that wait to be acted upon: what those bring may be just what seems to be missing. Statuses, which
+    /// anybody may post in any number, bring nothing.
+    async fn expected(&self, now: Timestamp) -> anyhow::Result<BTreeSet<RepoName>> {
+        let (mut expected, mut read_up_to, stuck) = (BTreeSet::new(), 0, ago(now, STUCK));
+        loop {
+            let open = self.context.store.open_deliveries(read_up_to, BATCH).await?;
+            let Some(last) = open.last() else { return Ok(expected) };
+            read_up_to = last.seq;
+            for delivery in open.iter().filter(|one| one.received_at > stuck && one.event != "status") {
+                let event = Event::parse(&delivery.event, &delivery.body).ok();
+                expected.extend(event.as_ref().and_then(Event::repo).cloned());
+            }
+        }
     }
 
     async fn look_around(&mut self, now: Timestamp) -> anyhow::Result<()> {
@@ -113,35 +126,45 @@ impl CatchUp {
         let store = &self.context.store;
         let kept = GITHUB_KEEPS.min(self.context.settings.keep_deliveries);
         let since = store.caught_up_to().await?.map_or(ago(now, kept), |at| ago(at, OVERLAP).max(ago(now, kept)));
-        let mut recovered = 0;
+        let (mut recovered, mut seen) = (0, 0);
         for mailbox in mailboxes {
-            let failed = match self.context.ports.recall.failed_deliveries(mailbox, since).await {
-                Ok(failed) => failed,
-                Err(error) => {
-                    tracing::warn!(?mailbox, error = chain(&error), "failed deliveries cannot be listed");
-                    return Ok(recovered);
+            match self.mailbox(mailbox, since, now).await {
+                Ok(rows) => (recovered, seen) = (recovered + rows, seen + 1),
+                Err(Trouble::Store(error)) => return Err(error.into()),
+                Err(Trouble::Forge(error)) => {
+                    tracing::warn!(?mailbox, error = chain(&error), "failed deliveries cannot be fetched");
                 }
-            };
-            let guids: Vec<String> = failed.iter().map(|delivery| delivery.guid.clone()).collect();
-            let mut missing = store.never_stored(&guids).await?;
-            for delivery in failed {
-                if Event::is_missed(&delivery.event) && missing.remove(&delivery.guid) {
-                    recovered += self.recover(mailbox, &delivery, now).await?;
-                }
+                Err(Trouble::Missing(why)) => tracing::warn!(?mailbox, why, "failed deliveries cannot be fetched"),
             }
         }
-        store.note_caught_up(now).await?;
+        // Where some could not be fetched, the next look begins before them.
+        if seen == mailboxes.len() {
+            store.note_caught_up(now).await?;
+        }
         Ok(recovered)
     }
 
-    async fn recover(&self, mailbox: &Mailbox, delivery: &FailedDelivery, now: Timestamp) -> anyhow::Result<usize> {
+    async fn mailbox(&self, mailbox: &Mailbox, since: Timestamp, now: Timestamp) -> Result<usize, Trouble> {
+        let failed = self.context.ports.recall.failed_deliveries(mailbox, since).await?;
+        let guids: Vec<String> = failed.iter().map(|delivery| delivery.guid.clone()).collect();
+        let mut missing = self.context.store.never_stored(&guids).await?;
+        let mut recovered = 0;
+        for delivery in failed {
+            if Event::is_missed(&delivery.event) && missing.remove(&delivery.guid) {
+                recovered += self.recover(mailbox, &delivery, now).await?;
+            }
+        }
+        Ok(recovered)
+    }
+
+    async fn recover(&self, mailbox: &Mailbox, delivery: &FailedDelivery, now: Timestamp) -> Result<usize, Trouble> {
         let body = match self.context.ports.recall.payload(mailbox, delivery.id).await {
             Ok(body) => body,
             Err(ForgeError::NotFound(why) | ForgeError::Rejected(why)) => {
                 tracing::warn!(delivery.id = delivery.guid, why, "a missed webhook is gone");
                 return Ok(0);
             }
-            // Those after it wait too: the next look begins before them.
+            // Those after it wait too.
             Err(error) => return Err(error.into()),
         };
         // What stopped something then may not be so any more. The pull request itself tells, when it is looked at.
@@ -176,11 +199,11 @@ impl CatchUp {
         for pull in &pulls {
             let runs = live.remove(&pull.number).unwrap_or_default();
             if pull.updated_at < ago(now, ON_ITS_WAY.min(self.context.settings.catch_up)) {
-                found += self.compare(repo, pull, &runs).await?;
+                found += or_passed_over(repo, self.compare(repo, pull, &runs).await)?;
             }
         }
         for run in live.into_values().filter_map(|runs| runs.last().copied()) {
-            found += self.gone(repo, run, now).await?;
+            found += or_passed_over(repo, self.gone(repo, run, now).await)?;
         }
         found += self.drift.look(repo, &pulls, now).await?;
         Ok(found)
@@ -302,6 +325,17 @@ impl From<ForgeError> for Trouble {
 impl From<crate::store::StoreError> for Trouble {
     fn from(error: crate::store::StoreError) -> Self {
         Trouble::Store(error)
+    }
+}
+
+/// One pull request that we may not look at, or that GitHub cannot show, hides no other.
+fn or_passed_over(repo: &RepoName, looked: Result<usize, Trouble>) -> Result<usize, Trouble> {
+    match looked {
+        Err(Trouble::Forge(error @ (ForgeError::NotFound(_) | ForgeError::Forbidden(_) | ForgeError::Rejected(_)))) => {
+            tracing::warn!(%repo, error = chain(&error), "cannot be compared");
+            Ok(0)
+        }
+        other => other,
     }
 }
 

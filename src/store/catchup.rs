@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::rows::{Columns, millis, parse};
+use super::rows::{Columns, parse};
 use super::{Result, Store, execute, on};
 use crate::domain::missed::Ended;
 use crate::domain::names::{RepoName, Sha};
@@ -72,13 +72,5 @@ impl Store {
              ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         on!(self, pool => { execute!(pool, SQL, at.to_string()); });
         Ok(())
-    }
-
-    /// Whether a webhook that came after `since` and may start or stop something still waits to be acted upon. Statuses, which
-    /// anybody may post in any number, do neither.
-    pub async fn has_open_delivery(&self, since: Timestamp) -> Result<bool> {
-        const SQL: &str = "SELECT 1 FROM deliveries WHERE processed_at IS NULL AND received_at > $1 AND event <> 'status' \
-             LIMIT 1";
-        on!(self, pool => Ok(sqlx::query(SQL).bind(millis(since)).fetch_optional(pool).await?.is_some()))
     }
 }

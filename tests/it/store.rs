@@ -47,16 +47,6 @@ on_both_databases! {
         assert_eq!(open.iter().map(|delivery| delivery.guid.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 
-    /// A status starts nothing, so nothing that seems to be missing can be on its way with it.
-    async fn an_open_status_is_nothing_that_catching_up_waits_for(database: Database) {
-        let store = &database.store;
-        store.accept(&[NewDelivery { event: "status".into(), ..delivery("a") }]).await.unwrap();
-        assert!(!store.has_open_delivery(at(-1)).await.unwrap());
-        store.accept(&[delivery("b")]).await.unwrap();
-        assert!(store.has_open_delivery(at(-1)).await.unwrap());
-        assert!(!store.has_open_delivery(at(1)).await.unwrap(), "stuck");
-    }
-
     async fn when_the_label_was_put_on_never_goes_back(database: Database) {
         let store = &database.store;
         let repo: RepoName = "acme/infra".parse().unwrap();

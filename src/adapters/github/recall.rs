@@ -257,16 +257,27 @@ impl Recall for Github {
         let installed = |page: &Vec<Installed>| {
             page.iter().filter(|one| one.suspended_at.is_none()).map(|one| one.id).collect::<Vec<_>>()
         };
-        let mut all = Vec::new();
+        let (mut all, mut out_of_reach, mut seen) = (Vec::new(), None, false);
         for id in self.api.pages(Speaker::App, what, path, installed, never).await? {
             let (what, path) = ("an installation's repositories", "/installation/repositories?per_page=100".to_owned());
             let names = |page: &Repositories| {
                 let live = page.repositories.iter().filter(|repository| !repository.archived);
                 live.map(|repository| repository.full_name.clone()).collect::<Vec<_>>()
             };
-            all.extend(self.api.pages(Speaker::Installation(id), what, path, names, never).await?);
+            match self.api.pages(Speaker::Installation(id), what, path, names, never).await {
+                Ok(found) => {
+                    all.extend(found);
+                    seen = true;
+                }
+                // One account's rules, such as a list of addresses that it lets in, are nothing to the others.
+                Err(error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Rejected(_))) => {
+                    tracing::warn!(installation = id, %error, "an installation of the App is out of reach");
+                    out_of_reach = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(all)
+        out_of_reach.filter(|_| !seen).map_or(Ok(all), Err)
     }
 
     async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<OpenPull>, ForgeError> {

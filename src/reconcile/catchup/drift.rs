@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Trouble, ago};
+use super::{Trouble, ago, or_passed_over};
 use crate::domain::missed::OpenPull;
 use crate::domain::names::{RepoName, Sha};
 use crate::domain::status::Overwritten;
@@ -33,13 +33,18 @@ impl Drift {
         let settled = ago(now, SETTLES.min(self.context.settings.catch_up));
         let mut found = 0;
         for pull in pulls.iter().cycle().skip(begin).take(PER_LOOK.min(pulls.len())) {
-            let told = self.context.store.told(repo, &pull.head, settled).await?;
-            if !told.is_empty() {
-                let shown = self.context.ports.recall.shown(repo, &pull.head).await?;
-                found += self.compare(repo, &pull.head, &told, &shown).await?;
-            }
+            found += or_passed_over(repo, self.commit(repo, &pull.head, settled).await)?;
         }
         Ok(found)
+    }
+
+    async fn commit(&self, repo: &RepoName, sha: &Sha, settled: Timestamp) -> Result<usize, Trouble> {
+        let told = self.context.store.told(repo, sha, settled).await?;
+        if told.is_empty() {
+            return Ok(0);
+        }
+        let shown = self.context.ports.recall.shown(repo, sha).await?;
+        self.compare(repo, sha, &told, &shown).await
     }
 
     async fn compare(&self, repo: &RepoName, sha: &Sha, told: &[Told], shown: &[Shown]) -> Result<usize, Trouble> {

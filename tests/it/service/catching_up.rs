@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use portcullis_github::{Permission, PrSpec, StatusState};
+use portcullis_github::{Fault, Match, Permission, PrSpec, StatusState};
 use serde_json::json;
 
 use crate::support::engine::figure;
 use crate::support::gate::{Gate, LABEL, ONE_SUITE, WAITING};
+use crate::support::http::Hook;
+use crate::support::values::labelled;
 
 async fn watching(role: Permission) -> Gate {
     Gate::watching(ONE_SUITE, role).await
@@ -56,6 +58,47 @@ async fn a_labelled_pull_request_nobody_told_of_gets_its_run() {
     pr.label(LABEL, "alice");
     announced(&gate, &pr.head_sha()).await;
     assert_eq!(runs_of(&gate, &pr.head_sha()).await, 1);
+}
+
+#[tokio::test]
+async fn a_pull_request_that_we_may_not_look_at_hides_no_other() {
+    let gate = watching(Permission::Write).await;
+    let closed = gate.open_pr("closed-to-us");
+    gate.shows(&closed.head_sha(), &["smoke"], StatusState::Pending, "waiting").await;
+    gate.published().await;
+    let events = format!("/repos/acme/infra/issues/{}/events", closed.number());
+    let shown = format!("/repos/acme/infra/commits/{}/status", closed.head_sha());
+    for path in [&events, &shown] {
+        gate.github.fail_next(Match::get(path), 10_000, Fault::Status(403));
+    }
+    gate.github.drop_deliveries(1000);
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    // Changed last, it is looked at first.
+    closed.label("help wanted", "alice");
+    announced(&gate, &pr.head_sha()).await;
+    gate.until("the other was asked for", |github| {
+        github.requests().iter().find(|request| request.path == events && request.status == Some(403)).map(|_| ())
+    })
+    .await;
+    gate.published().await;
+    gate.repo.post_status(&pr.head_sha(), "portcullis/smoke", StatusState::Success, "trust me", "mallory");
+    announced(&gate, &pr.head_sha()).await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_keeps_only_its_own_repository_from_being_looked_at() {
+    let gate = watching(Permission::Write).await;
+    gate.github.fail_next(Match::path("/repos/globex/shop/*"), 10_000, Fault::Status(403));
+    for (guid, number) in [("a", 1), ("b", 1), ("c", 2)] {
+        let hook = Hook::new(guid).body(labelled("globex/shop", number));
+        assert_eq!(gate.deliver(&hook).await.status, 202);
+    }
+    gate.eventually("it waits", async || gate.log().contains("delivery waits")).await;
+    gate.github.drop_deliveries(1000);
+    let pr = gate.open_pr("feature");
+    pr.label(LABEL, "alice");
+    announced(&gate, &pr.head_sha()).await;
 }
 
 #[tokio::test]

@@ -109,6 +109,22 @@ async fn a_revocation_that_nobody_told_of_is_found() {
 }
 
 #[tokio::test]
+async fn an_installation_that_does_not_let_us_in_hides_no_other() {
+    let (mut gate, _, _, theirs) = two().await;
+    let named = |request: &Request| request.caller.strip_prefix("installation ").map(str::to_owned);
+    let ours = to(&gate, "acme/infra").iter().find_map(named).unwrap();
+    assert_ne!(ours, theirs.to_string());
+    gate.kill().await;
+    let tokens = format!("/app/installations/{ours}/access_tokens");
+    gate.github.fail_next(Match::post(&tokens), 10_000, Fault::Status(403));
+    gate.github.drop_deliveries(1000);
+    let pr = gate.github.repo(NEIGHBOUR).open_pr(PrSpec { head_branch: "second".into(), ..PrSpec::default() });
+    drop(pr.label(LABEL, "alice"));
+    gate.start_again().await;
+    gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
+}
+
+#[tokio::test]
 async fn a_suspended_installation_is_left_alone_until_it_is_let_in_again() {
     let (gate, ours, theirs, installation) = two().await;
     gate.github.suspend_installation(installation, true);

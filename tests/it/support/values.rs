@@ -6,6 +6,7 @@ use portcullis::domain::cluster::{Cluster, ClusterPlan, ClusterState};
 use portcullis::domain::effect::{Effect, Effects, NewRun, Replaces};
 use portcullis::domain::gate::{Checkout, Gate, SetupStep};
 use portcullis::domain::ids::{AttemptId, ClusterId, RunId};
+use portcullis::domain::missed::{Missed, OpenPull, make_up};
 use portcullis::domain::progress::Progress;
 use portcullis::domain::rules::Rules;
 use portcullis::domain::run::{Coverage, Run, RunState, Trigger};
@@ -124,6 +125,23 @@ pub fn attempt(run: &Run, cluster: &Cluster, suite: &str, number: u32) -> Attemp
         started_at: None,
         finished_at: None,
     }
+}
+
+/// The body of a webhook that tells of a label put on.
+pub fn labelled(repo: &str, number: u64) -> Vec<u8> {
+    let pull = OpenPull {
+        number,
+        author: "alice".into(),
+        is_draft: false,
+        head: format!("{number:040x}").parse().unwrap(),
+        head_ref: "feature".into(),
+        base: "b".repeat(40).parse().unwrap(),
+        base_ref: "main".into(),
+        labels: vec!["ready-to-test".into()],
+        updated_at: at(0),
+    };
+    let missed = Missed::Labeled { after: None };
+    make_up(&repo.parse().unwrap(), &pull, &missed, "alice", Some("ready-to-test"), None).body
 }
 
 pub fn status(run: &Run, suite: &str, state: StatusState, description: &str) -> CommitStatus {
