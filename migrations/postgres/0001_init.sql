@@ -116,9 +116,12 @@ CREATE TABLE attempts (
     finished_at BIGINT,
     -- Whether its cases are part of the statistics.
     observed    BIGINT NOT NULL DEFAULT 0,
+    -- Whether its cases are still here.
+    has_cases   BIGINT NOT NULL DEFAULT 0,
     UNIQUE (run, suite, number)
 );
 CREATE INDEX attempts_open ON attempts (state) WHERE state <> 'done';
+CREATE INDEX attempts_with_cases ON attempts (finished_at) WHERE has_cases = 1;
 
 CREATE TABLE cases (
     attempt     TEXT NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,

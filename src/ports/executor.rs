@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::ClusterAccess;
@@ -51,6 +51,9 @@ pub trait SuiteExecutor: Send + Sync {
     /// `stdout.txt`, what it wrote as results in the folder `results`. For questions to an image; nothing of it remains.
     async fn ask(&self, question: &Question, into: &Path) -> Result<i64, ExecutorError>;
 
+    /// Takes away what is left of questions that had to have their answer by now: whoever asked was stopped in the middle.
+    async fn forget_questions(&self, now: Timestamp) -> Result<(), ExecutorError>;
+
     /// What tells one content of an image's name from another.
     async fn image_id(&self, image: &str) -> Result<String, ExecutorError>;
 
@@ -81,8 +84,12 @@ pub struct Execution {
 pub struct Question {
     pub image: String,
     pub invocation: Invocation,
-    /// Containers of questions asked long before are taken away.
     pub asked_at: Timestamp,
+}
+
+impl Question {
+    /// Longer than any answer takes.
+    pub const LIFE: SignedDuration = SignedDuration::from_mins(15);
 }
 
 /// What a container does.

@@ -1,39 +1,55 @@
-//! Sweeps what others left behind: clusters and containers without a living row, checkouts and deliveries past their time.
-//! What lacks our instance's label is never listed and so never touched.
+//! Sweeps what others left behind: clusters and containers without a living row, checkouts and answers of suites past their time.
+//! What lacks our instance's label is never listed and so never touched. One that stays keeps no other from going.
+
+mod forget;
 
 use std::collections::HashSet;
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Activity, Context, Reconciler, chain};
-use crate::artifacts::RUNS;
+use self::forget::Forget;
+use super::{Activity, Context, Reconciler, chain, specs};
 use crate::domain::attempt::AttemptState;
-use crate::domain::flake::day_of;
 use crate::domain::ids::{AttemptId, RunId};
-use crate::ports::{ExecutorError, ProviderError};
+use crate::ports::{ExecutorError, ProviderError, Question};
 
 /// Between two sweeps.
 const PERIOD: SignedDuration = SignedDuration::from_secs(60);
-/// Between two looks for files past their time.
-const FILES: SignedDuration = SignedDuration::from_hours(1);
-/// Rows forgotten in one sweep, so that it never holds the database for long.
-const BATCH: u32 = 1000;
 
 pub(super) struct Janitor {
     context: Context,
+    forget: Forget,
     next: Option<Timestamp>,
-    next_files: Option<Timestamp>,
 }
 
 impl Janitor {
     pub(super) fn new(context: Context) -> Self {
-        Self { context, next: None, next_files: None }
+        Self { forget: Forget::new(context.clone()), context, next: None }
+    }
+
+    async fn sweep(&self, now: Timestamp) {
+        let orphans = async {
+            let orphans = self.context.store.release_orphans(now).await?;
+            if orphans > 0 {
+                tracing::info!(orphans, "clusters of finished runs are let go");
+            }
+            anyhow::Ok(())
+        };
+        noted("orphans", orphans.await);
+        noted("clusters", self.sweep_clusters().await);
+        noted("containers", self.sweep_containers().await);
+        noted("questions", self.sweep_questions(now).await);
+        noted("checkouts", self.sweep_checkouts().await);
     }
 
     /// Listed first and compared with rows read after: a row is older than what it stands for.
     async fn sweep_clusters(&self) -> anyhow::Result<()> {
-        let listed = match self.context.ports.provider.list().await {
+        let provider = &self.context.ports.provider;
+        let listed = match provider.list().await {
             Ok(listed) => listed,
             Err(error @ ProviderError::Unreachable { .. }) => {
                 tracing::debug!(error = chain(&error), "no sweep: nothing can be listed");
@@ -43,15 +59,14 @@ impl Janitor {
         };
         let open: HashSet<_> =
             self.context.store.open_clusters().await?.into_iter().map(|cluster| cluster.id).collect();
-        for leak in listed.into_iter().filter(|id| !open.contains(id)) {
-            tracing::warn!(cluster.id = %leak, "a cluster without a row is taken away");
-            self.context.ports.provider.destroy(leak).await?;
-        }
+        let leaks = listed.into_iter().filter(|id| !open.contains(id)).collect();
+        each("a cluster without a row", leaks, |id| provider.destroy(id)).await;
         Ok(())
     }
 
     async fn sweep_containers(&self) -> anyhow::Result<()> {
-        let listed = match self.context.ports.executor.list().await {
+        let executor = &self.context.ports.executor;
+        let listed = match executor.list().await {
             Ok(listed) => listed,
             Err(ExecutorError::Unreachable { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -65,56 +80,61 @@ impl Janitor {
             .flat_map(|view| view.attempts.iter().filter(|attempt| attempt.state != AttemptState::Done))
             .map(|attempt| attempt.id)
             .collect();
-        for leak in listed.into_iter().filter(|id| !live.contains(id)) {
-            tracing::info!(attempt.id = %leak, "a finished attempt's container is taken away");
-            self.context.ports.executor.remove(leak).await?;
-        }
+        let leaks = listed.into_iter().filter(|id| !live.contains(id)).collect();
+        each("a finished attempt's container", leaks, |id| executor.remove(id)).await;
         Ok(())
     }
 
-    async fn sweep_checkouts(&self) -> anyhow::Result<()> {
-        let Ok(mut folders) = tokio::fs::read_dir(self.context.artifacts.all_work()).await else { return Ok(()) };
-        let live: HashSet<RunId> = self.context.store.open_runs().await?.iter().map(|view| view.run.id).collect();
-        while let Some(folder) = folders.next_entry().await? {
-            let run = folder.file_name().to_str().and_then(|name| name.parse::<RunId>().ok());
-            if run.is_some_and(|run| !live.contains(&run)) {
-                tokio::fs::remove_dir_all(folder.path()).await?;
-            }
+    /// Whoever asked was stopped in the middle.
+    async fn sweep_questions(&self, now: Timestamp) -> anyhow::Result<()> {
+        let before = now.saturating_sub(Question::LIFE)?;
+        specs::forget_answers(&self.context.artifacts.specs(), before).await?;
+        match self.context.ports.executor.forget_questions(now).await {
+            Ok(()) | Err(ExecutorError::Unreachable { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    async fn sweep_checkouts(&self) -> anyhow::Result<()> {
+        let work = self.context.artifacts.all_work();
+        let Ok(mut folders) = tokio::fs::read_dir(&work).await else { return Ok(()) };
+        let mut found: Vec<RunId> = Vec::new();
+        while let Some(folder) = folders.next_entry().await? {
+            found.extend(folder.file_name().to_str().and_then(|name| name.parse::<RunId>().ok()));
+        }
+        let live: HashSet<RunId> = self.context.store.open_runs().await?.iter().map(|view| view.run.id).collect();
+        let over = found.into_iter().filter(|run| !live.contains(run)).collect();
+        each("a finished run's checkout", over, |run| remove_folder(self.context.artifacts.work(run))).await;
         Ok(())
     }
 }
 
-/// Files and statistics past their time.
-impl Janitor {
-    async fn forget_files(&self, now: Timestamp) -> anyhow::Result<()> {
-        let before = now.saturating_sub(self.context.settings.keep_artifacts).unwrap_or(now);
-        let live: HashSet<RunId> = self.context.store.open_runs().await?.iter().map(|view| view.run.id).collect();
-        let is_old = |run: &RunId| !live.contains(run) && run.made_at().is_some_and(|made| made < before);
-        for run in self.context.artifacts.runs().await?.into_iter().filter(is_old) {
-            tokio::fs::remove_dir_all(self.context.artifacts.run(run)).await?;
+/// Takes each away.
+async fn each<T, E, F>(what: &str, all: Vec<T>, take: impl Fn(T) -> F)
+where
+    T: Copy + Display,
+    E: std::error::Error + 'static,
+    F: Future<Output = Result<(), E>>,
+{
+    for one in all {
+        tracing::info!(id = %one, "{what} is taken away");
+        if let Err(error) = take(one).await {
+            tracing::warn!(id = %one, error = chain(&error), "{what} stays; it is tried again");
         }
-        let Some(store) = &self.context.ports.artifacts else { return Ok(()) };
-        let kept = store.folders(RUNS).await?;
-        for run in kept.iter().filter_map(|name| name.parse::<RunId>().ok()).filter(is_old) {
-            store.forget(&format!("{RUNS}/{run}")).await?;
-        }
-        Ok(())
     }
+}
 
-    /// Now and then: an object store's list is long.
-    async fn forget(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        let keep = self.context.settings.keep_statistics;
-        let day = day_of(now.saturating_sub(keep).unwrap_or(now));
-        self.context.store.prune_statistics(day, BATCH).await?;
-        if self.next_files.is_some_and(|next| next > now) {
-            return Ok(());
-        }
-        self.next_files = now.saturating_add(FILES).ok();
-        if let Err(error) = self.forget_files(now).await {
-            tracing::warn!(error = chain(error.as_ref()), "old files were not all deleted; it is tried again");
-        }
-        Ok(())
+/// "Already gone" is success.
+async fn remove_folder(folder: PathBuf) -> io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn noted(what: &'static str, swept: anyhow::Result<()>) {
+    if let Err(error) = swept {
+        tracing::warn!(what, error = chain(error.as_ref()), "a sweep failed; it is tried again");
     }
 }
 
@@ -126,20 +146,31 @@ impl Reconciler for Janitor {
 
     async fn activate(&mut self) -> anyhow::Result<Activity> {
         let now = self.context.now();
-        if let Some(pause) = self.next.map(|next| next.duration_since(now)).filter(SignedDuration::is_positive) {
-            return Ok(Activity::default().again(pause));
+        let forgetting = self.forget.activate(now).await;
+        let pause = self.next.map(|next| next.duration_since(now)).filter(SignedDuration::is_positive);
+        if let Some(pause) = pause {
+            return Ok(forgetting.again(pause));
         }
-        let orphans = self.context.store.release_orphans(now).await?;
-        if orphans > 0 {
-            tracing::info!(orphans, "clusters of finished runs are let go");
-        }
-        self.sweep_clusters().await?;
-        self.sweep_containers().await?;
-        self.sweep_checkouts().await?;
-        let before = now.saturating_sub(self.context.settings.keep_deliveries).unwrap_or(now);
-        self.context.store.prune_deliveries(before, BATCH).await?;
-        self.forget(now).await?;
+        self.sweep(now).await;
         self.next = now.saturating_add(PERIOD).ok();
-        Ok(Activity::default().again(PERIOD))
+        Ok(forgetting.again(PERIOD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_stays_keeps_no_other_from_going() {
+        let gone = RefCell::new(vec![]);
+        let take = |one: u32| {
+            gone.borrow_mut().push(one);
+            std::future::ready(if one == 1 { Err(io::Error::other("removal is in progress")) } else { Ok(()) })
+        };
+        each("a number", vec![1, 2, 3], take).await;
+        assert_eq!(gone.take(), [1, 2, 3]);
     }
 }

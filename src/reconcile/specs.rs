@@ -156,6 +156,22 @@ async fn tempfolder(cache: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// Takes away what whoever was stopped in the middle of asking left before then.
+pub(super) async fn forget_answers(cache: &Path, before: Timestamp) -> std::io::Result<()> {
+    let mut found = match tokio::fs::read_dir(cache).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    while let Some(entry) = found.next_entry().await? {
+        let id = entry.file_name().to_str().and_then(|name| name.strip_prefix("ask-")?.parse::<uuid::Uuid>().ok());
+        let asked_at = id.and_then(|id| i64::try_from(id.get_timestamp()?.to_unix().0).ok());
+        if asked_at.is_some_and(|second| second < before.as_second()) {
+            tokio::fs::remove_dir_all(entry.path()).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Ginkgo's dry run reports what it would run; anything else prints one name a line.
 fn read(entry: &Entry, folder: &Path) -> Vec<String> {
     match entry {
@@ -190,5 +206,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("stdout.txt"), "one\0 spec\n\n\u{1b}[32mgreen\u{1b}[0m \n\0\n").unwrap();
         assert_eq!(read(&Entry::Command(vec![]), folder.path()), ["one spec", "green"]);
+    }
+
+    #[tokio::test]
+    async fn answers_that_nobody_waits_for_are_taken_away() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = tempfolder(home.path()).await.unwrap();
+        tokio::fs::write(folder.join("stdout.txt"), "a spec").await.unwrap();
+        let list = home.path().join("abc.txt");
+        keep(&list, &["a spec".to_owned()]).await.unwrap();
+        let made = made_at(&folder);
+        forget_answers(home.path(), made).await.unwrap();
+        assert!(folder.exists(), "it may still be waited for");
+        forget_answers(home.path(), made.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap()).await.unwrap();
+        assert!(!folder.exists() && list.exists());
+        forget_answers(&home.path().join("none"), made).await.unwrap();
+    }
+
+    /// When the folder was made, by its name.
+    fn made_at(folder: &Path) -> Timestamp {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let id: uuid::Uuid = name.trim_start_matches("ask-").parse().unwrap();
+        Timestamp::from_second(id.get_timestamp().unwrap().to_unix().0.try_into().unwrap()).unwrap()
     }
 }

@@ -64,13 +64,15 @@ impl Store {
         const HIT: &str = "INSERT INTO skip_hits (run, suite, entry, spec, outcome) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (run, suite, entry, spec) DO UPDATE SET outcome = excluded.outcome";
         const SQL: &str = "UPDATE attempts SET state = 'done', evidence = $1, finished_at = $2, \
-             observed = $6, generation = generation + 1 WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
+             observed = $6, has_cases = $7, generation = generation + 1 WHERE id = $3 AND generation = $4 AND $5 LIKE '%,' || state || ',%'";
         let (from, id) = (guard(AttemptState::Done.predecessors()), attempt.id.to_string());
         let Shown { cases, observations, .. } = shown;
         let observed = i64::from(!observations.is_empty());
         Ok(transaction!(self, tx => {
             let (evidence, generation) = (to_json(evidence), attempt.generation);
-            let moved = execute!(&mut *tx, SQL, evidence, millis(now), id.as_str(), generation, from, observed);
+            let has_cases = i64::from(!cases.is_empty());
+            let moved =
+                execute!(&mut *tx, SQL, evidence, millis(now), id.as_str(), generation, from, observed, has_cases);
             if moved == 1 {
                 for (seq, case) in (0_i64..).zip(cases) {
                     insert_case!(tx, id, seq, case);
@@ -103,6 +105,33 @@ impl Store {
             let rows = sqlx::query(SQL).bind(id.to_string()).fetch_all(pool).await?;
             rows.iter().map(|row| Ok(Spec { class: row.text("class")?, name: row.text("name")? })).collect()
         })
+    }
+
+    /// Forgets cases of attempts that ended before `before` and whose runs are over, with what the skip list hit of them: at most
+    /// `limit` cases at a time, of at most `limit` attempts. Gives how many rows went, `limit` where there may be more.
+    pub async fn prune_cases(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        const OLD: &str = "SELECT id, run, suite FROM attempts WHERE has_cases = 1 AND finished_at < $1 \
+             AND EXISTS (SELECT 1 FROM runs WHERE runs.id = attempts.run AND runs.state = 'finished') \
+             ORDER BY finished_at LIMIT $2";
+        const CASES: &str = "DELETE FROM cases WHERE attempt = $1 AND seq IN \
+             (SELECT seq FROM cases WHERE attempt = $1 ORDER BY seq LIMIT $2)";
+        const HITS: &str = "DELETE FROM skip_hits WHERE run = $1 AND suite = $2";
+        const NONE_LEFT: &str = "UPDATE attempts SET has_cases = 0 WHERE id = $1";
+        let limit = i64::from(limit);
+        Ok(transaction!(self, tx => {
+            let old = sqlx::query(OLD).bind(millis(before)).bind(limit).fetch_all(&mut *tx).await?;
+            let mut gone = 0;
+            for attempt in &old {
+                let (id, left) = (attempt.text("id")?, limit - i64::try_from(gone).unwrap_or(limit));
+                gone += execute!(&mut *tx, CASES, id.as_str(), left);
+                if gone >= limit.unsigned_abs() {
+                    break;
+                }
+                execute!(&mut *tx, HITS, attempt.text("run")?, attempt.text("suite")?);
+                execute!(&mut *tx, NONE_LEFT, id);
+            }
+            if old.len() as u64 == limit.unsigned_abs() { limit.unsigned_abs() } else { gone }
+        }))
     }
 
     /// How far a running attempt is. Never moves it.

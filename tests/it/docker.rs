@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use portcullis::adapters::docker::{Docker, DockerSettings};
 use portcullis::domain::progress::Progress;
-use portcullis::ports::{ContainerState, ExecutorError, Privileged, ProviderError, Stop, SuiteExecutor};
+use portcullis::ports::{ContainerState, ExecutorError, Privileged, ProviderError, Question, Stop, SuiteExecutor};
 
-use crate::support::engine::{BUSYBOX, Corner, NOBODY, ended, figure, run, script, until};
+use crate::support::engine::{BUSYBOX, Corner, NOBODY, ended, figure, now, run, script, until};
 
 const MIB: u64 = 1 << 20;
 
@@ -29,6 +29,25 @@ fn repository(path: &Path, files: &[(&str, &str)], link: (&str, &str)) {
     header.set_size(0);
     tar.append_link(&mut header, format!("acme-infra-1234/{}", link.0), link.1).unwrap();
     tar.into_inner().unwrap().finish().unwrap().flush().unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs Docker"]
+async fn a_question_whose_asker_was_killed_is_taken_away_when_its_time_is_over() {
+    let corner = Corner::new("question");
+    let (docker, asked_at) = (corner.docker(), now());
+    let invocation = script(NOBODY, "while :; do sleep 1; done").invocation;
+    let question = Question { image: NOBODY.into(), invocation, asked_at };
+    let posed = until("it is posed", Duration::from_secs(60), async || (corner.left().len() == 1).then_some(()));
+    tokio::select! {
+        answer = docker.ask(&question, corner.home.path()) => panic!("{answer:?}"),
+        () = posed => {}
+    }
+    docker.forget_questions(asked_at.saturating_add(Question::LIFE).unwrap()).await.unwrap();
+    assert_eq!(corner.left().len(), 1, "its answer may still come");
+    let later = asked_at.saturating_add(Question::LIFE + jiff::SignedDuration::from_secs(1)).unwrap();
+    docker.forget_questions(later).await.unwrap();
+    assert!(corner.left().is_empty());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Asking an image a question: a container without network or cluster that runs to its end and is taken away. A crash may leave one
-//! behind; whoever asks next removes what has expired.
+//! behind; it carries when it expires.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt;
-use jiff::SignedDuration;
+use jiff::Timestamp;
 
 use super::engine::{Engine, bounded};
 use super::error::EngineError;
@@ -19,27 +19,25 @@ use crate::domain::ids::{AttemptId, ClusterId, RunId};
 use crate::domain::suite::Suite;
 use crate::ports::{ClusterAccess, Execution, Question};
 
-/// Longer than any answer takes.
-const LIFE: SignedDuration = SignedDuration::from_mins(15);
-
 impl Engine {
     /// Runs the question to its end; its answer is in `into`.
     pub(super) async fn ask(&self, question: &Question, into: &Path) -> Result<i64, EngineError> {
-        self.forget_old_questions(question).await?;
         let id = self.pose(question).await?;
         let answered = self.answer(&id, into).await;
         self.remove_container(&id).await?;
         answered
     }
 
-    async fn forget_old_questions(&self, question: &Question) -> Result<(), EngineError> {
+    /// Removes the containers of questions that expired. One that stays keeps no other from going.
+    pub(super) async fn forget_questions(&self, now: Timestamp) -> Result<(), EngineError> {
+        let mut removed = Ok(());
         for found in self.containers(&[(ROLE, Role::Question.as_str())]).await? {
             let expires = found.label(EXPIRES).parse::<i64>().unwrap_or(0);
-            if expires < question.asked_at.as_second() {
-                self.remove_container(&found.id).await?;
+            if expires < now.as_second() {
+                removed = self.remove_container(&found.id).await.and(removed);
             }
         }
-        Ok(())
+        removed
     }
 
     async fn pose(&self, question: &Question) -> Result<String, EngineError> {
@@ -58,7 +56,7 @@ impl Engine {
             workspace: None,
         };
         let mut body = container::body(&execution, &image, self.cpus().await?, &self.settings)?;
-        body.labels = Some(labels::of_question(&self.settings, now.saturating_add(LIFE).unwrap_or(now)));
+        body.labels = Some(labels::of_question(&self.settings, now.saturating_add(Question::LIFE).unwrap_or(now)));
         let name = container::name(&execution);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let call = self.api().await?.create_container(Some(options), body);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder};
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::engine::bounded;
@@ -109,6 +110,10 @@ impl SuiteExecutor for Docker {
 
     async fn ask(&self, question: &Question, into: &Path) -> Result<i64, ExecutorError> {
         Ok(self.engine.ask(question, into).await?)
+    }
+
+    async fn forget_questions(&self, now: Timestamp) -> Result<(), ExecutorError> {
+        Ok(self.engine.forget_questions(now).await?)
     }
 
     async fn image_id(&self, image: &str) -> Result<String, ExecutorError> {

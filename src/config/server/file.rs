@@ -160,7 +160,7 @@ pub(super) struct ArtifactsSection {
     pub(super) secret_key: Option<Set<String>>,
     /// File that holds the access key's secret.
     pub(super) secret_key_file: Option<Set<String>>,
-    /// How long files of runs are kept. Default `90d`.
+    /// How long files of runs are kept, and how each spec of theirs came out. Default `90d`.
     pub(super) keep_files: Option<Set<String>>,
 }
 
