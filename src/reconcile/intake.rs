@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinSet};
 
 use self::desk::{Desk, Trouble};
-use self::lanes::{Item, Lanes};
+use self::lanes::{Item, Lanes, Shares};
 use super::{Activity, Context, Reconciler, chain};
 use crate::domain::event::Event;
 use crate::store::{Created, Delivery};
@@ -31,7 +31,7 @@ use crate::store::{Created, Delivery};
 const AT_ONCE: usize = 32;
 /// Deliveries read in one activation.
 const BATCH: u32 = 200;
-/// Deliveries kept in mind; the rest waits in the store.
+/// Deliveries kept in mind that can be acted upon; the rest waits in the store.
 const MOST_KEPT: usize = 2000;
 /// How often the inbox is read from its beginning, whatever is believed to be known of it.
 const REREAD: SignedDuration = SignedDuration::from_mins(1);
@@ -48,6 +48,7 @@ pub(super) struct Intake {
     context: Context,
     desk: Arc<Desk>,
     lanes: Lanes,
+    shares: Shares,
     /// The place in the inbox up to which deliveries were read.
     read_up_to: i64,
     reread_at: Timestamp,
@@ -59,6 +60,7 @@ pub(super) struct Intake {
 enum Outcome {
     /// It is settled, together with what it caused.
     Settled,
+    GivenUp,
     Later(Timestamp),
     /// GitHub has yet to make a test merge.
     Unmerged(Timestamp),
@@ -68,16 +70,19 @@ impl Intake {
     pub(super) fn new(context: Context) -> Self {
         let desk = Arc::new(Desk::new(context.clone()));
         let (tasks, under_way) = (JoinSet::new(), HashMap::new());
-        Self { context, desk, lanes: Lanes::default(), read_up_to: 0, reread_at: Timestamp::MIN, tasks, under_way }
+        let (lanes, shares) = (Lanes::default(), Shares::default());
+        Self { context, desk, lanes, shares, read_up_to: 0, reread_at: Timestamp::MIN, tasks, under_way }
     }
 
     /// Takes new deliveries in. What says nothing is settled at once.
     async fn read(&mut self, now: Timestamp) -> anyhow::Result<usize> {
         if now >= self.reread_at {
             (self.read_up_to, self.reread_at) = (0, now.saturating_add(REREAD)?);
+            self.shares = Shares::default();
         }
         let mut settled = 0;
-        while self.lanes.len() < MOST_KEPT {
+        while self.lanes.moving(now) < MOST_KEPT {
+            self.shares.count(&self.lanes, now);
             let found = self.context.store.open_deliveries(self.read_up_to, BATCH).await?;
             let (count, last) = (found.len(), found.last().map(|delivery| delivery.seq));
             for delivery in found {
@@ -98,7 +103,10 @@ impl Intake {
             Ok(Event::Ignored(why)) => format!("ignored: {why}"),
             Ok(Event::Ping) => "ignored: a ping".to_owned(),
             Ok(event) => {
-                self.lanes.add(Item::new(delivery, event));
+                let item = Item::new(delivery, event);
+                if self.shares.take(&item) {
+                    self.lanes.add(item);
+                }
                 return Ok(0);
             }
             Err(error) => format!("ignored: {error}"),
@@ -120,6 +128,10 @@ impl Intake {
                 Ok(Outcome::Settled) => {
                     settled += 1;
                     self.lanes.settled(&item);
+                }
+                Ok(Outcome::GivenUp) => {
+                    settled += 1;
+                    self.lanes.given_up(&item);
                 }
                 Ok(Outcome::Later(until)) => self.lanes.put_off(&item, until),
                 Ok(Outcome::Unmerged(until)) => self.lanes.look_again(&item, until),
@@ -158,7 +170,7 @@ async fn act(desk: Arc<Desk>, item: Arc<Item>) -> anyhow::Result<Outcome> {
         Err(Trouble::Later(why, _)) if is_hopeless(&item, now) => {
             tracing::warn!(delivery.id = item.guid, why, "delivery is given up");
             store.settle_delivery(&item.guid, &format!("given up: {why}"), now).await?;
-            Ok(Outcome::Settled)
+            Ok(Outcome::GivenUp)
         }
         Err(Trouble::Later(why, pause)) => {
             tracing::warn!(delivery.id = item.guid, why, "delivery waits");

@@ -1,13 +1,17 @@
 //! Who waits for whom: deliveries about one thing form a lane and go one after another, lanes go beside each other.
 //! What only stops work may overtake what waits for the forge: whatever starts looks at the forge again before it does.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::domain::event::{Event, MergeGroupAction};
+use crate::domain::names::RepoName;
 use crate::store::Delivery;
+
+/// Deliveries of one repository that are kept in mind while they wait for their time, or for one that does.
+const MOST_WAITING: usize = 200;
 
 /// A delivery as it waits.
 pub(super) struct Item {
@@ -44,6 +48,10 @@ impl Item {
         self.looks
     }
 
+    fn tried(&self, tries: u32, not_before: Timestamp) -> Self {
+        Self { guid: self.guid.clone(), event: self.event.clone(), tries, not_before, ..*self }
+    }
+
     /// What it is about.
     fn lane(&self) -> String {
         match &self.event {
@@ -77,6 +85,11 @@ struct Lane {
 }
 
 impl Lane {
+    /// Whether everything in it waits for the time of its first.
+    fn waits(&self, now: Timestamp) -> bool {
+        self.busy.is_none() && self.waiting.front().is_some_and(|first| first.not_before > now)
+    }
+
     /// The delivery that may go now, by its place in the lane.
     fn ready(&self, now: Timestamp) -> Option<usize> {
         let due = |item: &Arc<Item>| item.not_before <= now;
@@ -97,9 +110,44 @@ pub(super) struct Lanes {
     known: HashSet<i64>,
 }
 
+/// How many deliveries of each repository wait. One that has its share leaves the rest in the store.
+#[derive(Default)]
+pub(super) struct Shares {
+    waiting: BTreeMap<RepoName, usize>,
+    /// Repositories of which one was left in the store: what comes after it stays there too, so that order is kept.
+    full: BTreeSet<RepoName>,
+}
+
+impl Shares {
+    /// Counted anew; what was left in the store is not forgotten.
+    pub(super) fn count(&mut self, lanes: &Lanes, now: Timestamp) {
+        self.waiting.clear();
+        for lane in lanes.waiting(now) {
+            if let Some(repo) = lane.waiting.front().and_then(|item| item.event.repo()) {
+                *self.waiting.entry(repo.clone()).or_default() += lane.waiting.len();
+            }
+        }
+    }
+
+    /// Whether the delivery may be kept in mind. What only ends work may always: it waits for nobody.
+    pub(super) fn take(&mut self, item: &Item) -> bool {
+        let Some(repo) = item.event.repo().filter(|_| !item.stops()) else { return true };
+        let is_full = self.full.contains(repo) || self.waiting.get(repo).is_some_and(|count| *count >= MOST_WAITING);
+        if is_full {
+            self.full.insert(repo.clone());
+        }
+        !is_full
+    }
+}
+
 impl Lanes {
-    pub(super) fn len(&self) -> usize {
-        self.known.len()
+    /// Deliveries in mind that can be acted upon.
+    pub(super) fn moving(&self, now: Timestamp) -> usize {
+        self.known.len() - self.waiting(now).map(|lane| lane.waiting.len()).sum::<usize>()
+    }
+
+    fn waiting(&self, now: Timestamp) -> impl Iterator<Item = &Lane> {
+        self.lanes.values().filter(move |lane| lane.waits(now))
     }
 
     pub(super) fn knows(&self, seq: i64) -> bool {
@@ -125,6 +173,16 @@ impl Lanes {
         self.free(item);
     }
 
+    /// Nothing more is tried for it. Those behind it waited for the same, so its tries count for them too.
+    pub(super) fn given_up(&mut self, item: &Item) {
+        if let Some(lane) = self.lanes.get_mut(&item.lane()) {
+            for other in &mut lane.waiting {
+                *other = Arc::new(other.tried(item.tries.max(other.tries), other.not_before));
+            }
+        }
+        self.settled(item);
+    }
+
     /// It goes back to its place.
     pub(super) fn put_off(&mut self, item: &Arc<Item>, until: Timestamp) {
         self.again(item, until, item.looks);
@@ -137,14 +195,7 @@ impl Lanes {
 
     fn again(&mut self, item: &Arc<Item>, until: Timestamp, looks: u32) {
         self.free(item);
-        self.place(Arc::new(Item {
-            guid: item.guid.clone(),
-            event: item.event.clone(),
-            tries: item.tries + 1,
-            looks,
-            not_before: until,
-            ..**item
-        }));
+        self.place(Arc::new(Item { looks, ..item.tried(item.tries + 1, until) }));
     }
 
     /// When a delivery that waits may go; `None` where none waits for its time.
@@ -246,7 +297,40 @@ mod tests {
         assert_eq!((stop.seq, taken(&mut lanes, 0)), (3, vec![]));
         lanes.settled(&stop);
         assert_eq!((taken(&mut lanes, 59), taken(&mut lanes, 60)), (vec![], vec![1]));
-        assert_eq!(lanes.len(), 2);
+    }
+
+    #[test]
+    fn a_repository_that_waits_has_its_share_and_no_more() {
+        let (mut lanes, mut shares) = (Lanes::default(), Shares::default());
+        for seq in 0_i64..300 {
+            assert!(shares.take(&comment(seq, seq.unsigned_abs())), "nothing waits yet");
+            lanes.add(comment(seq, seq.unsigned_abs()));
+        }
+        while let Some(item) = lanes.next(at(0)) {
+            lanes.put_off(&item, at(60));
+        }
+        shares.count(&lanes, at(0));
+        assert_eq!((lanes.moving(at(0)), lanes.moving(at(60))), (0, 300), "whoever waits keeps nobody out");
+        assert!(!shares.take(&comment(301, 301)));
+        assert!(shares.take(&closed(302, 301)), "what ends work waits for nobody");
+        shares.count(&lanes, at(60));
+        assert!(!shares.take(&comment(303, 301)), "one that came before it is still in the store");
+        assert!(Shares::default().take(&comment(301, 301)), "read from the beginning");
+    }
+
+    #[test]
+    fn those_behind_what_was_given_up_were_tried_as_often() {
+        let mut lanes = Lanes::default();
+        lanes.add(comment(1, 1));
+        lanes.add(comment(2, 1));
+        for _ in 0..101 {
+            let first = lanes.next(at(0)).unwrap();
+            lanes.put_off(&first, at(0));
+        }
+        let hopeless = lanes.next(at(0)).unwrap();
+        lanes.given_up(&hopeless);
+        let second = lanes.next(at(0)).unwrap();
+        assert_eq!((hopeless.seq, second.seq, second.tries()), (1, 2, 101));
     }
 
     #[test]

@@ -214,8 +214,8 @@ async fn a_commit_that_is_gone_is_told_nothing_for_ever() {
     assert_eq!(tries, 1);
 }
 
-/// A webhook from more than a day ago that was tried so many times, and GitHub does not let us in now.
-async fn an_old_one(tries: u32, refusal: u16) -> (Gate, Pull) {
+/// Webhooks of one pull request from more than a day ago that were tried so many times, and GitHub does not let us in now.
+async fn old_ones(tries: &[u32], refusal: u16) -> (Gate, Pull) {
     let mut gate = Gate::with_policy(ONE_SUITE).await;
     let pr = gate.open_pr("feature");
     gate.settled().await;
@@ -224,16 +224,18 @@ async fn an_old_one(tries: u32, refusal: u16) -> (Gate, Pull) {
     gate.github.deliveries_settled().await;
     let labelled = gate.github.deliveries().into_iter().rfind(|one| one.action.as_deref() == Some("labeled")).unwrap();
     let a_day_ago = now().saturating_sub(SignedDuration::from_hours(25)).unwrap();
-    let old = NewDelivery {
-        guid: "an-old-one".into(),
-        event: "pull_request".into(),
-        body: labelled.payload,
-        received_at: a_day_ago,
-        settled: None,
-    };
-    gate.store().accept(&[old]).await.unwrap();
-    for _ in 0..tries {
-        gate.store().postpone_delivery("an-old-one", "not now", a_day_ago).await.unwrap();
+    for (n, tries) in tries.iter().enumerate() {
+        let old = NewDelivery {
+            guid: format!("an-old-one-{n}"),
+            event: "pull_request".into(),
+            body: labelled.payload.clone(),
+            received_at: a_day_ago,
+            settled: None,
+        };
+        gate.store().accept(std::slice::from_ref(&old)).await.unwrap();
+        for _ in 0..*tries {
+            gate.store().postpone_delivery(&old.guid, "not now", a_day_ago).await.unwrap();
+        }
     }
     gate.github.fail_next(Match::get("/repos/acme/infra/*"), 1000, Fault::Status(refusal));
     gate.start_again().await;
@@ -242,14 +244,15 @@ async fn an_old_one(tries: u32, refusal: u16) -> (Gate, Pull) {
 
 #[tokio::test]
 async fn a_webhook_that_cannot_be_acted_upon_for_a_day_is_given_up() {
-    let (gate, pr) = an_old_one(101, 403).await;
+    let (gate, pr) = old_ones(&[101, 0, 0], 403).await;
     gate.handled().await;
-    assert!(gate.log().contains("delivery is given up"), "{}", pr.number());
+    let given_up = gate.log().matches("delivery is given up").count();
+    assert_eq!(given_up, 3, "those behind it waited as long: {}", pr.number());
 }
 
 #[tokio::test]
 async fn a_webhook_that_waited_while_the_service_was_down_is_not_given_up_at_its_first_failure() {
-    let (gate, pr) = an_old_one(0, 502).await;
+    let (gate, pr) = old_ones(&[0], 502).await;
     gate.eventually("it was tried", async || gate.log().contains("delivery waits")).await;
     gate.github.heal();
     gate.shows(&pr.head_sha(), &["smoke"], StatusState::Pending, WAITING).await;
