@@ -14,6 +14,7 @@ use object_store::path::Path as Key;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, RetryConfig};
 use secrecy::ExposeSecret;
+use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
@@ -28,6 +29,12 @@ const TRIES: usize = 3;
 const ALL_TRIES: Duration = Duration::from_secs(90);
 /// Objects that are deleted side by side.
 const AT_ONCE: usize = 8;
+/// Bytes of a key that every store takes, 1,024 in all: the rest is for what all keys of a bucket start with.
+const MOST_OF_KEY: usize = 900;
+/// Bytes of a name between two slashes: file systems take 255, and need some for what is half written.
+const MOST_OF_NAME: usize = 240;
+/// Digits of a digest that stand for what was cut off.
+const DIGITS: usize = 16;
 
 /// The port to an object store.
 pub struct ObjectArtifacts {
@@ -127,14 +134,45 @@ impl ArtifactStore for ObjectArtifacts {
     }
 }
 
-/// The key of a file's own name: whatever a store cannot take is escaped.
+/// The key of a file's own name: whatever a store cannot take is escaped, and what is too long for it is shortened.
 fn written(key: &str) -> Key {
-    Key::from(key)
+    shortened(Key::from(key))
 }
 
-/// A key as a list gave it: escaped already.
+/// A key as a list gave it: escaped already. Also a file's own name, where nothing of it needs to be.
 fn listed(key: &str) -> Key {
-    Key::parse(key).unwrap_or_else(|_| Key::from(key))
+    match Key::parse(key) {
+        Ok(parsed) if key.is_ascii() => shortened(parsed),
+        Ok(_) | Err(_) => written(key),
+    }
+}
+
+/// Suites name their files as they like. What is cut off of a name is told by its digest, so that none takes another's place.
+fn shortened(key: Key) -> Key {
+    let parts: Vec<String> = key.parts().map(|part| within(part.as_ref(), MOST_OF_NAME)).collect();
+    let mut whole = parts.join("/");
+    if whole.len() > MOST_OF_KEY {
+        let (folders, name) = whole.rsplit_once('/').unwrap_or_default();
+        let first = &folders[..folders.floor_char_boundary(MOST_OF_KEY - name.len() - DIGITS - 2)];
+        let first = first.rsplit_once('/').unwrap_or_default().0;
+        whole = format!("{first}/{}/{name}", digest(folders));
+    }
+    Key::parse(&whole).unwrap_or(key)
+}
+
+/// The text itself, or its beginning and its digest.
+fn within(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let first = &text[..text.floor_char_boundary(most - 1 - DIGITS)];
+    // An escape is three characters.
+    let end = first.rfind('%').filter(|at| at + 3 > first.len()).unwrap_or(first.len());
+    format!("{}_{}", &first[..end], digest(text))
+}
+
+fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text))[..DIGITS].to_owned()
 }
 
 fn broken(what: &'static str, error: impl Into<anyhow::Error>) -> ArtifactError {
