@@ -1,5 +1,6 @@
 //! Closes a connection so that the client gets to read the answer: bytes it is still sending are read and thrown away for
 //! a moment. Closing at once would make the kernel answer them with a reset, which wipes out the answer on its way.
+//! A client that takes nothing of its answer for long is left: its place is for others, webhooks among them.
 
 use std::io;
 use std::pin::Pin;
@@ -19,11 +20,27 @@ const PER_TURN: usize = 256 << 10;
 pub(super) struct Linger {
     stream: TcpStream,
     closing: Option<Interval>,
+    /// How long the client may take nothing.
+    write_time: Duration,
+    /// Since when it takes nothing.
+    stalled: Option<Interval>,
 }
 
 impl Linger {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, closing: None }
+    pub(super) fn new(stream: TcpStream, write_time: Duration) -> Self {
+        Self { stream, closing: None, write_time, stalled: None }
+    }
+
+    /// Fails what the client has not let happen for too long.
+    fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.write_time;
+        let stalled = self.stalled.get_or_insert_with(|| interval_at(Instant::now() + limit, limit));
+        ready!(stalled.poll_tick(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Reads until the client closes too, or patience ends.
@@ -53,7 +70,8 @@ impl AsyncRead for Linger {
 
 impl AsyncWrite for Linger {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watched(cx, written)
     }
 
     fn poll_write_vectored(
@@ -61,7 +79,8 @@ impl AsyncWrite for Linger {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watched(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -69,6 +69,8 @@ pub struct Limits {
     pub body_time: Duration,
     /// A request's head must be here after this; idle connections are closed after it as well.
     pub head_time: Duration,
+    /// A client that takes nothing of its answer for so long is left.
+    pub write_time: Duration,
     /// A delivery that could not be stored within this is refused.
     pub store_time: Duration,
     /// How long open requests may take to end when the service stops.
@@ -86,6 +88,7 @@ impl Default for Limits {
             body_bytes: 25 << 20,
             body_time: Duration::from_secs(10),
             head_time: Duration::from_secs(15),
+            write_time: Duration::from_secs(30),
             store_time: Duration::from_secs(8),
             stop_time: Duration::from_secs(10),
             body_memory: 64 << 20,

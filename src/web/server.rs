@@ -80,9 +80,9 @@ async fn accept(
                 continue;
             }
         };
-        let (app, head_time, stop) = (app.clone(), limits.head_time, stop.clone());
+        let (app, times, stop) = (app.clone(), (limits.head_time, limits.write_time), stop.clone());
         connections.spawn(async move {
-            connection(stream, app, head_time, stop).await;
+            connection(stream, app, times, stop).await;
             drop(place);
         });
     }
@@ -109,7 +109,12 @@ async fn pause_after(error: &io::Error, stop: &CancellationToken) {
     }
 }
 
-async fn connection(stream: TcpStream, app: Router, head_time: Duration, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    app: Router,
+    (head_time, write_time): (Duration, Duration),
+    stop: CancellationToken,
+) {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(app);
@@ -117,7 +122,7 @@ async fn connection(stream: TcpStream, app: Router, head_time: Duration, stop: C
         .timer(TokioTimer::new())
         .header_read_timeout(head_time)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Linger::new(stream)), service);
+        .serve_connection(TokioIo::new(Linger::new(stream, write_time)), service);
     let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

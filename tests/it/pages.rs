@@ -10,9 +10,10 @@ use portcullis::domain::run::{Conclusion, Run, RunState};
 use portcullis::domain::status::StatusState;
 use portcullis::domain::verdict::{Evidence, Exit, Verdict};
 use portcullis::store::Shown;
+use portcullis::web::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::http::Service;
+use crate::support::http::{Hook, Service};
 use crate::support::values::{self, at, attempt, cluster, run, status};
 
 const HOSTILE: &str = "<script>alert('x')</script>&\u{202e}";
@@ -361,4 +362,23 @@ async fn following_a_log_does_not_keep_the_service_from_stopping() {
     let began = std::time::Instant::now();
     service.stop().await;
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn readers_that_take_nothing_keep_no_webhook_out() {
+    let write_time = std::time::Duration::from_millis(500);
+    let service = Service::with(Limits { connections: 2, write_time, ..Limits::default() }).await;
+    let (run, _, attempt) = running(&service).await;
+    // More than the kernel takes on behalf of both sides.
+    write(service.artifacts.log(run.id, attempt.id), vec![b'x'; 64 << 20]);
+    let request = format!("GET /runs/{}/attempts/{}/log.txt HTTP/1.1\r\nHost: x\r\n\r\n", run.id, attempt.id);
+    let mut readers = Vec::new();
+    for _ in 0..2 {
+        let mut stream = service.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        until(&mut stream, "200 OK").await;
+        readers.push(stream);
+    }
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), service.deliver(&Hook::new("a"))).await;
+    assert_eq!(answer.expect("there is a place").status, 202);
 }
