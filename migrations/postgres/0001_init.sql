@@ -199,6 +199,8 @@ CREATE TABLE statuses (
     target_url      TEXT NOT NULL,
     -- As a commit status or as a check run.
     report          TEXT NOT NULL,
+    -- It was told as both, for the policy changed: what it comes to ends both, 0 or 1.
+    in_both         BIGINT NOT NULL DEFAULT 0,
     desired_gen     BIGINT NOT NULL DEFAULT 1,
     -- The generation whose sending was begun last: a check run of it may exist, whether we know its number or not.
     begun_gen       BIGINT NOT NULL DEFAULT 0,

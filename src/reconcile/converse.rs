@@ -4,15 +4,14 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Activity, Context, Reconciler, chain};
+use super::{Activity, Context, FORBIDDEN, Reconciler, chain};
 use crate::domain::message::{Message, marker};
+use crate::domain::status::back_off;
 use crate::ports::ForgeError;
 use crate::store::Unsent;
 
 /// Messages looked at in one activation.
 const BATCH: u32 = 20;
-/// Between tries when only an operator can help.
-const FORBIDDEN: SignedDuration = SignedDuration::from_mins(5);
 /// A message that is this old says nothing to anybody any more.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(24);
 /// GitHub's clock and ours may differ by so much.
@@ -82,7 +81,7 @@ impl Converse {
             }
             ForgeError::RateLimited { until } => until.duration_since(now).max(SignedDuration::from_secs(1)),
             ForgeError::Forbidden(_) => FORBIDDEN,
-            ForgeError::Transient(_) => SignedDuration::from_secs(1 << item.tries.min(6)),
+            ForgeError::Transient(_) => back_off(item.tries, &item.key),
         };
         let until = now.saturating_add(pause).unwrap_or(now);
         Ok(store.put_off_message(item.seq, &text, until).await?)

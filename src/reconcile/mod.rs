@@ -35,6 +35,11 @@ use crate::domain::wording::Links;
 use crate::ports::Ports;
 use crate::store::Store;
 
+/// Between tries when GitHub does not let us do something and only an operator can help.
+const FORBIDDEN: SignedDuration = SignedDuration::from_mins(5);
+/// A day of these.
+const TRIES_TO_ENTER: u32 = 288;
+
 /// What every reconciler works with.
 #[derive(Clone)]
 pub struct Context {

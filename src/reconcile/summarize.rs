@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::{Activity, Context, Reconciler, chain, failed};
+use super::{Activity, Context, FORBIDDEN, Reconciler, TRIES_TO_ENTER, chain, failed};
 use crate::domain::notice::comment;
 use crate::domain::status::back_off;
 use crate::ports::ForgeError;
@@ -51,6 +51,7 @@ impl Summarize {
         let until = match error {
             // Somebody removed it. The next change writes another.
             ForgeError::NotFound(_) if summary.comment.is_some() => return Ok(store.forget_comment(summary).await?),
+            ForgeError::Forbidden(_) if summary.tries < TRIES_TO_ENTER => now.saturating_add(FORBIDDEN)?,
             ForgeError::NotFound(_) | ForgeError::Rejected(_) | ForgeError::Forbidden(_) => {
                 return Ok(store.give_up_summary(summary, &text).await?);
             }

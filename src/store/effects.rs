@@ -34,7 +34,8 @@ const SILENCE: &str = "INSERT INTO statuses (repo, sha, context, run, state, des
 const PENDING: &str = "INSERT INTO statuses (repo, sha, context, run, state, description, target_url, report) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (repo, sha, context) DO UPDATE SET run = excluded.run, \
      state = excluded.state, description = excluded.description, target_url = excluded.target_url, \
-     report = excluded.report, desired_gen = statuses.desired_gen + 1, next_try_at = 0, tries = 0, given_up = NULL \
+     report = excluded.report, desired_gen = statuses.desired_gen + 1, next_try_at = 0, tries = 0, given_up = NULL, \
+     in_both = CASE WHEN excluded.report <> statuses.report AND statuses.published_gen > 0 THEN 1 ELSE statuses.in_both END \
      WHERE statuses.state = 'pending' AND excluded.description <> statuses.description \
      AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = statuses.run AND runs.state <> 'finished')";
 

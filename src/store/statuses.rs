@@ -14,6 +14,7 @@ pub(super) const DESIRE: &str = "INSERT INTO statuses (repo, sha, context, run, 
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (repo, sha, context) DO UPDATE SET run = excluded.run, \
      state = excluded.state, description = excluded.description, target_url = excluded.target_url, \
      report = excluded.report, desired_gen = statuses.desired_gen + 1, next_try_at = 0, tries = 0, given_up = NULL, \
+     in_both = CASE WHEN excluded.report <> statuses.report AND statuses.published_gen > 0 THEN 1 ELSE statuses.in_both END, \
      writes = CASE WHEN excluded.run > statuses.run THEN 0 ELSE statuses.writes END, \
      repairs = CASE WHEN excluded.run > statuses.run THEN 0 ELSE statuses.repairs END, \
      check_run = CASE WHEN excluded.run > statuses.run AND statuses.published_state <> 'pending' \
@@ -69,6 +70,8 @@ pub struct Unpublished {
     pub published: Published,
     pub tries: u32,
     pub check: CheckRun,
+    /// It was told as statuses and as check runs: the policy changed in between.
+    pub is_both: bool,
 }
 
 /// What is known of a context's check run.
@@ -149,7 +152,7 @@ impl Store {
         const SQL: &str = "UPDATE statuses SET published_gen = $1, published_state = $2, published_at = $3, \
              writes = writes + $4, total = total + $4, tries = 0, error = NULL, given_up = NULL, \
              check_run = CASE WHEN run = $5 THEN COALESCE($6, check_run) ELSE check_run END \
-             WHERE repo = $7 AND sha = $8 AND context = $9";
+             WHERE repo = $7 AND sha = $8 AND context = $9 AND published_gen < $1";
         let (repo, sha, context) = key(&item.status);
         let state = name_of(&item.status.state);
         let check = told.check_run.and_then(|id| i64::try_from(id).ok());
@@ -243,6 +246,7 @@ fn unpublished(row: &impl Columns) -> Result<Unpublished> {
         desired_gen: row.int("desired_gen")?,
         tries: count(row, "tries")?,
         check: check_run(row)?,
+        is_both: row.int("in_both")? != 0,
         published: Published {
             state: row.one_of_opt::<StatusState>("published_state", "status")?,
             at: row.time_opt("published_at")?,

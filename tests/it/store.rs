@@ -241,6 +241,60 @@ on_both_databases! {
         assert_eq!(view.earlier.iter().map(|attempt| attempt.id).collect::<Vec<_>>(), [whole.id, again.id]);
     }
 
+    async fn what_old_runs_showed_is_forgotten_a_little_at_a_time_and_the_runs_stay(database: Database) {
+        let store = &database.store;
+        let case = |name: String| Case {
+            id: CaseId { suite: "s".into(), class: "c".into(), name },
+            tries: vec![Try { status: TryStatus::Failed, lane: 0, took: None, message: None }],
+            fold: Fold::of(TryStatus::Failed, 0),
+        };
+        let cases: Vec<Case> = (0..25).map(|n| case(format!("spec {n}"))).collect();
+        let hits = [Hit { entry: 1, spec: "spec 1".into(), outcome: HitOutcome::Failed }];
+        let mut ended = Vec::new();
+        for (pr, head, when) in [(1, 'a', 10), (2, 'd', 10), (3, 'e', 100)] {
+            let run = run(pr, head);
+            create(store, &run).await;
+            let cluster = cluster(&run);
+            store.admit(&run, &cluster, at(1)).await.unwrap();
+            let attempt = attempt(&run, &cluster, "smoke", 1);
+            store.create_attempt(&attempt).await.unwrap();
+            let shown = Shown { cases: &cases, hits: &hits, ..Shown::default() };
+            assert!(store.finish_attempt(&attempt, &Evidence::default(), shown, at(when)).await.unwrap());
+            ended.push((run, attempt.id));
+        }
+        let left = async |n: usize| store.notable_cases(ended[n].1, 100).await.unwrap().len();
+        assert_eq!(store.prune_cases(at(50), 10).await.unwrap(), 0, "their runs go on");
+        for n in [0, 2] {
+            let run = store.run(ended[n].0.id).await.unwrap().unwrap();
+            assert!(store.finish(&run, Verdict::Failure, Some("why"), &[], at(101)).await.unwrap());
+        }
+        let mut gone = Vec::new();
+        while gone.last() != Some(&0) {
+            gone.push(store.prune_cases(at(50), 10).await.unwrap());
+        }
+        assert_eq!(gone, [10, 10, 5, 0]);
+        assert_eq!((left(0).await, left(1).await, left(2).await), (0, 25, 25));
+        assert!(store.skip_hits(ended[0].0.id).await.unwrap().is_empty());
+        assert_eq!(store.skip_hits(ended[2].0.id).await.unwrap().len(), 1);
+        let view = store.run_view(ended[0].0.id).await.unwrap().unwrap();
+        assert_eq!((view.run.verdict, view.attempts.len()), (Some(Verdict::Failure), 1));
+    }
+
+    /// A slow answer to an older one must not undo what GitHub was told since.
+    async fn what_was_published_never_goes_back(database: Database) {
+        let store = &database.store;
+        let run = run(7, 'a');
+        create(store, &run).await;
+        let pending = store.unpublished(at(0), 10).await.unwrap().remove(0);
+        store.desire(run.id, &[status(&run, "smoke", StatusState::Success, "6 passed")]).await.unwrap();
+        let green = store.unpublished(at(0), 10).await.unwrap().remove(0);
+        let taken = Taken { writes: 1, check_run: None };
+        store.published(&green, taken, at(1)).await.unwrap();
+        store.published(&pending, taken, at(2)).await.unwrap();
+        assert!(store.unpublished(at(9), 10).await.unwrap().is_empty());
+        assert_eq!(store.told(&run.repo, &run.head, at(9)).await.unwrap()[0].at, Some(at(1)));
+    }
+
     async fn clusters_that_broke_are_counted_by_repository(database: Database) {
         let store = &database.store;
         let run = run(7, 'a');

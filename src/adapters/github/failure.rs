@@ -30,6 +30,8 @@ pub(super) fn refused(what: &str, status: StatusCode, headers: &HeaderMap, body:
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ForgeError::Forbidden(said),
         StatusCode::NOT_FOUND | StatusCode::GONE => ForgeError::NotFound(said),
+        // So GitHub says it where a commit is asked for or told something.
+        StatusCode::UNPROCESSABLE_ENTITY if message.starts_with("No commit found for") => ForgeError::NotFound(said),
         StatusCode::REQUEST_TIMEOUT => ForgeError::Transient(anyhow!(said)),
         _ if status.is_server_error() => ForgeError::Transient(anyhow!("{said} ({})", status.as_u16())),
         _ => ForgeError::Rejected(said),
@@ -144,6 +146,12 @@ mod tests {
         for status in [408, 500, 502, 503, 504] {
             assert!(matches!(refuse(status, &[], body), ForgeError::Transient(_)));
         }
+    }
+
+    #[test]
+    fn a_commit_that_github_does_not_know_is_not_found() {
+        let body = r#"{"message":"No commit found for SHA: 1111111111111111111111111111111111111111","status":"422"}"#;
+        assert!(matches!(refuse(422, &[], body), ForgeError::NotFound(_)));
     }
 
     #[test]

@@ -128,7 +128,7 @@ async fn a_status_arrives_as_it_was_meant() {
     let too_long = github.set_status(&status(&head, &"x".repeat(141))).await.unwrap_err();
     assert!(matches!(&too_long, ForgeError::Rejected(text) if text.contains("140")), "{too_long}");
     let unknown = github.set_status(&status(&"1".repeat(40), "x")).await.unwrap_err();
-    assert!(matches!(&unknown, ForgeError::Rejected(text) if text.contains("No commit found")), "{unknown}");
+    assert!(matches!(&unknown, ForgeError::NotFound(text) if text.contains("No commit found")), "{unknown}");
 }
 
 #[tokio::test]

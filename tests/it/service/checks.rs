@@ -1,9 +1,9 @@
 //! Check runs and the comment on the pull request: posted once, changed in place, whatever gets lost on the way.
 
-use portcullis_github::{Check, Fault, Match};
+use portcullis_github::{Check, Fault, Match, StatusState};
 
 use crate::support::engine::{NOBODY, busybox, figure};
-use crate::support::gate::{Gate, LABEL};
+use crate::support::gate::{Gate, LABEL, ONE_SUITE, policy};
 
 const CHECKS: &str = "version: 1\nreport: checks\ncomment: true\nsuites:\n  smoke:\n";
 
@@ -45,6 +45,30 @@ async fn a_token_cannot_post_check_runs_and_posts_statuses() {
     pr.label(LABEL, "alice");
     gate.shows(&pr.head_sha(), &["smoke"], portcullis_github::StatusState::Pending, "").await;
     assert_eq!(gate.github.checks(&pr.head_sha()), []);
+}
+
+/// Else a merge that needs both would wait for the first one for ever.
+#[tokio::test]
+async fn what_was_told_before_the_policy_changed_ends_too() {
+    for (before, after) in [(ONE_SUITE, CHECKS), (CHECKS, ONE_SUITE)] {
+        let gate = Gate::as_app(before).await;
+        let pr = gate.open_pr("feature");
+        let sha = pr.head_sha();
+        gate.until("it waits for the label", |github| {
+            (github.checks(&sha).len() + github.statuses(&sha).len() == 1).then_some(())
+        })
+        .await;
+        gate.published().await;
+        gate.repo.commit("main", policy(after));
+        pr.label(LABEL, "alice");
+        gate.until("it is told in both ways", |github| {
+            (github.checks(&sha).len() == 1 && !github.statuses(&sha).is_empty()).then_some(())
+        })
+        .await;
+        pr.unlabel(LABEL, "alice");
+        shows(&gate, &sha, "the check run ends", |check| check.conclusion.as_deref() == Some("cancelled")).await;
+        gate.shows(&sha, &["smoke"], StatusState::Error, "cancelled").await;
+    }
 }
 
 #[tokio::test]
