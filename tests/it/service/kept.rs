@@ -14,16 +14,16 @@ const SUITE: &str = r#"
       echo '<testsuite tests="1"><testcase name="buys"/></testsuite>' > $RESULTS_DIR/junit.xml
 "#;
 
-/// The path of the pull request's log, once the store has some of it; and its container.
+/// The path of the pull request's log, once the store has more than one piece of it; and its container.
 async fn growing(gate: &Gate, s3: &S3, pr: &Pull) -> (String, String) {
     let found = Mutex::new(String::new());
-    gate.eventually("a piece of the log is in the store", async || {
+    gate.eventually("pieces of the log are in the store", async || {
         let views = gate.store().open_runs().await.unwrap();
         let view = views.iter().find(|view| view.run.head.as_str() == pr.head_sha());
         let Some(attempt) = view.and_then(|view| view.attempts.first()) else { return false };
         let path = format!("runs/{}/attempts/{}/log.txt", attempt.run, attempt.id);
         *found.lock().unwrap() = path;
-        s3.keys().iter().any(|key| key.contains(&format!("{}/log.pieces/", attempt.id)))
+        s3.keys().iter().filter(|key| key.contains(&format!("{}/log.pieces/", attempt.id))).count() > 1
     })
     .await;
     let path = found.into_inner().unwrap();
