@@ -274,12 +274,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one() {
-        let (home, artifacts, run, store) = run_with(&[], "nothing");
+        let chain = |name: &str| vec![name.repeat(200); 12].join("/");
+        let (outer, inner) = (chain("o"), chain("i"));
+        let (_home, artifacts, run, store) =
+            run_with(&[&format!("{inner}/a.xml"), &format!("{outer}/b.xml")], "nothing");
         let folder = artifacts.run(run);
-        fs::create_dir_all(folder.parent().unwrap()).unwrap();
-        // No folder at all, as far as listing goes.
-        fs::write(&folder, "").unwrap();
+        // Its path is longer than the kernel takes.
+        let first = inner.split('/').next().unwrap();
+        fs::rename(folder.join(first), folder.join(&outer).join(first)).unwrap();
         assert!(keep_all(&store, &artifacts, run, &mut HashSet::new()).await.is_err());
-        assert!(folder.exists(), "{}", home.path().display());
+        assert!(folder.join(&outer).join("b.xml").exists(), "what is in there would be lost");
     }
 }
