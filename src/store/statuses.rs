@@ -147,11 +147,12 @@ impl Store {
     }
 
     /// GitHub has taken this generation by so many writes, as this check run where it is one. A newer desired one stays
-    /// to be published.
+    /// to be published; a newer run's gets a check run of its own where this one ended.
     pub async fn published(&self, item: &Unpublished, told: Taken, now: Timestamp) -> Result<()> {
         const SQL: &str = "UPDATE statuses SET published_gen = $1, published_state = $2, published_at = $3, \
              writes = writes + $4, total = total + $4, tries = 0, error = NULL, given_up = NULL, \
-             check_run = CASE WHEN run = $5 THEN COALESCE($6, check_run) ELSE check_run END \
+             check_run = CASE WHEN run = $5 THEN COALESCE($6, check_run) WHEN $2 = 'pending' THEN check_run ELSE NULL END, \
+             begun_gen = CASE WHEN run = $5 OR $2 = 'pending' THEN begun_gen ELSE 0 END \
              WHERE repo = $7 AND sha = $8 AND context = $9 AND published_gen < $1";
         let (repo, sha, context) = key(&item.status);
         let state = name_of(&item.status.state);

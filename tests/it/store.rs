@@ -407,6 +407,24 @@ on_both_databases! {
         assert!(!store.begin(&newest).await.unwrap(), "the same run says more");
     }
 
+    async fn a_check_run_that_ends_while_a_newer_run_begins_is_not_opened_again(database: Database) {
+        let store = &database.store;
+        let first = run(7, 'a');
+        create(store, &first).await;
+        let pending = store.unpublished(at(0), 10).await.unwrap().remove(0);
+        assert!(store.begin(&pending).await.unwrap());
+        store.published(&pending, Taken { writes: 1, check_run: Some(5) }, at(1)).await.unwrap();
+        store.desire(first.id, &[status(&first, "smoke", StatusState::Error, "cancelled")]).await.unwrap();
+        let last = store.unpublished(at(1), 10).await.unwrap().remove(0);
+        assert!(store.begin(&last).await.unwrap());
+        // GitHub has taken it; before that is noted, the same commit is run again.
+        let newer = Run { id: RunId::new(at(100)), ..run(7, 'a') };
+        store.desire(newer.id, &[status(&newer, "smoke", StatusState::Pending, "queued")]).await.unwrap();
+        store.published(&last, Taken { writes: 1, check_run: Some(5) }, at(2)).await.unwrap();
+        let newest = store.unpublished(at(2), 10).await.unwrap().remove(0);
+        assert_eq!((newest.run, newest.check), (newer.id, CheckRun::None));
+    }
+
     async fn what_was_published_meanwhile_does_not_hide_what_is_newer(database: Database) {
         let store = &database.store;
         let run = run(7, 'a');
