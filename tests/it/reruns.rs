@@ -144,7 +144,7 @@ async fn cluster_a_spec_that_fails_once_is_run_again_alone() {
     let (state, text) = &view.conclusions.values().next().map(|c| (c.verdict, c.description.clone())).unwrap();
     assert_eq!(*state, portcullis::domain::verdict::Verdict::Success, "{text}\n{}", gate.log());
     assert!(text.contains("1 flaky"), "{text}");
-    gate.published().await;
+    gate.over(&pr.head_sha()).await;
     let (state, _) = &gate.shown(&pr.head_sha())["portcullis/conformance"];
     assert_eq!(*state, StatusState::Success);
     let page = gate.get(&format!("/runs/{run}")).await.body;
