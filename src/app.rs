@@ -43,8 +43,7 @@ impl App {
     /// The data directory is in use or not writable, the store does not open, or a setting cannot work.
     pub async fn build(config: ServerConfig) -> anyhow::Result<Self> {
         let lock = own(&config.data_dir)?;
-        let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
-        let claim = store.claim().await?;
+        let (store, claim) = Store::own(secrecy::ExposeSecret::expose_secret(&config.store_url)).await?;
         let instance = store.instance(&Uuid::now_v7().simple().to_string()[20..]).await?;
         let clock = Arc::new(SystemClock);
         let docker = Arc::new(Docker::new(docker_settings(&config.docker, instance)));

@@ -144,14 +144,29 @@ impl Store {
     /// # Errors
     /// The address is not understood, the database does not open, or a newer version has been here.
     pub async fn open(url: &str) -> Result<Self> {
+        let store = Self::reach(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// As [`Self::open`], once no other service acts on the database: one that still runs keeps the shape that it knows.
+    ///
+    /// # Errors
+    /// As of [`Self::open`], or the lock cannot be asked for.
+    pub async fn own(url: &str) -> Result<(Self, Claim)> {
+        let store = Self::reach(url).await?;
+        let claim = store.claim().await?;
+        store.migrate().await?;
+        Ok((store, claim))
+    }
+
+    async fn reach(url: &str) -> Result<Self> {
         let db = match url.split_once(':') {
             Some(("sqlite", path)) if path != ":memory:" => Db::Sqlite(open_sqlite(path).await?),
             Some(("postgres" | "postgresql", _)) => Db::Postgres(open_postgres(url).await?),
             _ => return Err(StoreError::Open("the address must be sqlite:PATH or postgres://…".into())),
         };
-        let store = Self { db, lane: Arc::default() };
-        store.migrate().await?;
-        Ok(store)
+        Ok(Self { db, lane: Arc::default() })
     }
 
     /// Opens a database that is there already and has this version's shape, to read it beside the service that owns it: nothing is
